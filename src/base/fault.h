@@ -1,0 +1,21 @@
+/* Fault points: places where a test ends the process or lets a call fail.
+ * SMARTHOSTD_FAULT="NAME[:N][=kill|ENOSPC|EIO|...]" in the environment that
+ * monitor hands to its roles; the Nth passage (1 at first) is hit.
+ * SMARTHOSTD_FAULT_HIT=FILE: where monitor, queue, listener, delivery note
+ * "NAME\n" before it happens (an inherited descriptor, see fault_init). */
+#ifndef BASE_FAULT_H
+#define BASE_FAULT_H
+
+#include <stdbool.h>
+
+extern bool fault_armed;
+
+/* Reads the environment; call once at the start of each program. */
+void fault_init(void);
+/* 0, or the errno to fail with (errno is set too); kill does not return. */
+int fault_hit(const char *name);
+
+/* Costs one load and a branch when nothing is armed. */
+#define FAULT(name) (fault_armed ? fault_hit(name) : 0)
+
+#endif

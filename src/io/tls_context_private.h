@@ -1,0 +1,39 @@
+/* What tls_context.c, tls_server.c and tls_client.c share. */
+#ifndef IO_TLS_CONTEXT_PRIVATE_H
+#define IO_TLS_CONTEXT_PRIVATE_H
+
+#include <openssl/ssl.h>
+
+#include "io/tls_context.h"
+
+/* Server: a certificate and the context that shows it; certificates of other
+ * key kinds for the same names share the context. */
+struct tls_identity {
+	SSL_CTX *ssl;
+	X509 *leaf;
+	int64_t expiry;
+};
+
+struct tls_anchors {
+	unsigned refs;
+	X509_STORE *store;
+	STACK_OF(X509_NAME) *names;	/* to show to clients */
+};
+
+struct tls_context {
+	unsigned refs;
+	bool server;
+	SSL_CTX *ssl;			/* server: of the first identity */
+	struct tls_identity *ids;
+	size_t id_count;
+	struct tls_pin *pins;
+	size_t pin_count;
+};
+
+/* A context with what is common to both sides; NULL with *e. */
+SSL_CTX *tls_base_context(bool server, enum tls_version min, struct err *e);
+/* Adds certificate, chain and key; *leaf (may be NULL) is the caller's. */
+int tls_use_pem(SSL_CTX *ssl, const struct tls_pem *pem, X509 **leaf,
+    struct err *e);
+
+#endif

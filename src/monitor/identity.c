@@ -1,0 +1,83 @@
+/*
+ * Whom the roles run as.  Started as root each role becomes NAME-ROLE where
+ * that user exists, else NAME; otherwise all stay what they are.  A user that
+ * does not exist is an error at the start.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "monitor/monitor.h"
+
+bool
+identity_user(const char *name, struct identity *who, char *home,
+    size_t home_n)
+{
+	struct passwd pw, *found = NULL;
+	char buf[8192];
+
+	if (getpwnam_r(name, &pw, buf, sizeof(buf), &found) != 0 ||
+	    found == NULL)
+		return false;
+	who->uid = pw.pw_uid;
+	who->gid = pw.pw_gid;
+	snprintf(who->name, sizeof(who->name), "%s", name);
+	if (home != NULL)
+		snprintf(home, home_n, "%s", pw.pw_dir);
+	return true;
+}
+
+int
+identity_find(struct monitor *m, struct err *e)
+{
+	bool apart = true;
+	char name[128];
+	int i;
+
+	memset(m->who, 0, sizeof(m->who));
+	if (geteuid() != 0) {
+		for (i = 0; i < ROLE_COUNT; i++) {
+			m->who[i].uid = geteuid();
+			m->who[i].gid = getegid();
+		}
+		log_msg(LL_INFO, "privileges", "not started as root: all "
+		    "roles run as uid %u, not separated from each other",
+		    (unsigned)geteuid());
+		return 0;
+	}
+	for (i = ROLE_LISTENER; i < ROLE_COUNT; i++) {
+		snprintf(name, sizeof(name), "%s-%s", m->conf->user,
+		    role_name((enum role)i));
+		if (!identity_user(name, &m->who[i], NULL, 0)) {
+			apart = false;
+			if (!identity_user(m->conf->user, &m->who[i], NULL, 0))
+				return err_set(e, ENOENT, "user %s does not "
+				    "exist: make it with `adduser --system "
+				    "--group %s`, or name another by `user`",
+				    m->conf->user, m->conf->user);
+		}
+		m->who[i].change = m->who[i].uid != 0;
+	}
+	if (!apart)
+		log_msg(LL_WARN, "privileges", "users %s-listener, -queue, "
+		    "-delivery, -auth do not all exist: roles share %s and "
+		    "are not separated from each other", m->conf->user,
+		    m->conf->user);
+	return 0;
+}
+
+int
+identity_become(const struct identity *who)
+{
+	if (!who->change)
+		return 0;
+	if (initgroups(who->name, who->gid) < 0 ||
+	    setresgid(who->gid, who->gid, who->gid) < 0 ||
+	    setresuid(who->uid, who->uid, who->uid) < 0)
+		return -1;
+	return 0;
+}

@@ -1,0 +1,134 @@
+/* The monitor: keeps the configuration, every bound socket and the log, and
+ * starts, connects, restarts and ends the roles.  It parses nothing that came
+ * from the network. */
+#ifndef MONITOR_MONITOR_H
+#define MONITOR_MONITOR_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "conf/load.h"
+#include "io/loop.h"
+#include "ipc/msg.h"
+#include "ipc/port.h"
+
+struct options {
+	const char *file;		/* -f */
+	bool foreground;		/* -d */
+	bool check_only;		/* -n */
+	bool verbose;			/* -v */
+};
+
+/* A role's user. */
+struct identity {
+	bool change;			/* started as root: become this one */
+	uid_t uid;
+	gid_t gid;
+	char name[64];
+};
+
+enum process_state { PROCESS_WAITING, PROCESS_STARTING, PROCESS_READY,
+	PROCESS_DRAINING };
+
+/* One process of a role; its place is kept while it is started anew. */
+struct process {
+	TAILQ_ENTRY(process) link;
+	struct monitor *m;
+	enum role role;
+	uint32_t slot;
+	enum process_state state;
+	pid_t pid;			/* 0: not running */
+	struct port *port;		/* NULL: not running */
+	uint32_t restarts;
+	uint64_t started;		/* wall ms */
+	uint64_t started_mono;
+	uint64_t backoff;		/* ms until the next start */
+	struct loop_timer again;
+};
+
+struct socket_bound {			/* a listening socket */
+	uint8_t kind;			/* enum listen_kind */
+	uint32_t index;			/* into conf.listens */
+	char *name;			/* "127.0.0.1:25", a path */
+	int fd;
+};
+
+struct monitor {
+	struct loop *loop;
+	struct options opt;
+	const char *libexec;
+	struct conf *conf;
+	struct conf_tree *tree;
+	struct identity who[ROLE_COUNT];
+	TAILQ_HEAD(process_list, process) processes;
+	uint32_t last_slot, last_instance;
+	struct socket_bound *sockets;
+	size_t n_sockets;
+	TAILQ_HEAD(local_list, local_job) locals;
+	int lock_fd;
+	int log_fd;
+	struct msg_log log;
+	uint64_t started;		/* wall ms */
+	bool ready;			/* was said */
+	bool stopping;
+	int status;			/* exit status */
+	int ready_pipe;			/* to the parent that waits; -1 */
+	struct loop_timer stop_timer;
+	struct loop_signal on_term, on_int, on_hup, on_usr1, on_child;
+};
+
+/* supervise.c */
+void supervise_start(struct monitor *m);	/* one of each, as configured */
+void supervise_child(struct monitor *m, pid_t pid, int status);
+void supervise_stop(struct monitor *m, int status);
+void supervise_kill(struct monitor *m);		/* the time is up */
+void supervise_reload(struct monitor *m);	/* a new set on m->conf */
+/* A role has said that it is ready; the first time all are, we are. */
+void supervise_ready(struct monitor *m);
+/* queue is told what `relayctl status` shows of the roles. */
+void supervise_tell_status(struct monitor *m);
+
+/* spawn.c */
+int process_spawn(struct process *p, struct err *e);
+/* Hands a running process what it needs; peers that run are connected. */
+int process_equip(struct process *p, struct err *e);
+void process_tell_log(struct process *p);
+int process_tell_view(struct process *p, struct err *e);
+
+/* bind.c */
+int bind_all(struct monitor *m, const struct conf *conf,
+    struct socket_bound **out, size_t *n, struct err *e);
+/* Closes those that are not in keep; unlinks what is ours. */
+void bind_close(struct socket_bound *v, size_t n,
+    const struct socket_bound *keep, size_t n_keep);
+
+/* dirs.c */
+int dirs_make(struct monitor *m, struct err *e);
+int dirs_lock(struct monitor *m, struct err *e);
+
+/* identity.c */
+int identity_find(struct monitor *m, struct err *e);
+/* In the child: becomes the user for good; -1 with errno. */
+int identity_become(const struct identity *who);
+/* The passwd entry of a name; false: there is none. */
+bool identity_user(const char *name, struct identity *who, char *home,
+    size_t home_n);
+
+/* logging.c */
+int logging_open(struct monitor *m, struct err *e);
+
+/* local_job.c */
+int local_job_start(struct monitor *m, struct process *queue,
+    struct port_message *msg, struct err *e);
+bool local_job_child(struct monitor *m, pid_t pid, int status);
+void local_job_forget(struct monitor *m);	/* queue is gone */
+
+/* notify.c: systemd */
+void notify_systemd(const char *state);
+
+#endif

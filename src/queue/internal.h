@@ -1,0 +1,374 @@
+/* What the files of the room queue share.  See queue.h for the outside.
+ *
+ * A message is in RAM (struct message) only while something happens to it:
+ * while it is being stored, attempted or changed.  Its record in RAM is then
+ * the truth, and the store follows: message_touch() marks it, one change for
+ * each message is made at the end of the turn, and never more than one is
+ * under way, so that a failed one is simply made anew from the record.
+ *
+ * A lane has two lines in the due table, so that fresh mail and retries can
+ * share its slots whatever their numbers: lane->id + LINE_RETRY and + LINE_
+ * FRESH.  The `lane` and `due` of a recipient are exactly the key of a due
+ * entry, STORE_LEASED included. */
+#ifndef QUEUE_INTERNAL_H
+#define QUEUE_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "base/htab.h"
+#include "ipc/port.h"
+#include "ipc/role.h"
+#include "queue/queue.h"
+
+#define VIA_MAX 16
+#define NEVER UINT64_MAX
+
+enum line { LINE_RETRY, LINE_FRESH, LINES };
+
+struct attempt;
+struct message;
+TAILQ_HEAD(attempt_list, attempt);
+TAILQ_HEAD(message_list, message);
+
+/* A listener or a delivery process. */
+struct peer {
+	TAILQ_ENTRY(peer) link;
+	struct queue *q;
+	enum role role;
+	uint32_t slot;
+	struct port *port;		/* NULL: gone */
+	unsigned refs;			/* messages that still answer to it */
+	bool returning;			/* delivery: takes no more jobs */
+	struct msg_stats stats;		/* listener */
+};
+TAILQ_HEAD(peer_list, peer);
+
+struct lane {
+	TAILQ_ENTRY(lane) link;
+	uint32_t id;			/* even; + LINE_FRESH the other line */
+	char *name;			/* transport; "" for a lost lane */
+	struct strbuf key;		/* text in the store's table */
+	bool stored;			/* the table has it */
+	const struct conf_transport *transport;	/* NULL: direct or gone */
+	bool direct;			/* the built-in one */
+	unsigned window;		/* attempts at a time */
+	unsigned active[LINES];
+	uint64_t next_due[LINES];	/* wall ms, NEVER */
+	bool ready;			/* on queue->ready */
+	TAILQ_ENTRY(lane) ready_link;
+	struct attempt_list waiting;	/* came by fail-over, wait for a slot */
+	char *last_error;
+	uint64_t last_error_at;
+	bool unreachable, parked;
+};
+TAILQ_HEAD(lane_list, lane);
+
+struct due_key {
+	uint32_t lane;
+	uint64_t time;
+};
+
+struct due_keys {
+	struct due_key *v;
+	size_t n;
+};
+
+/* What is known of a recipient beside the record, while in RAM. */
+struct rcpt_note {
+	uint64_t delivered_at;
+	char *tls;
+	bool report, delay;		/* a report has to say so */
+};
+
+struct op_wait {
+	TAILQ_ENTRY(op_wait) link;
+	queue_op_done *done;
+	void *arg;
+	bool written;			/* in the change under way */
+};
+TAILQ_HEAD(op_list, op_wait);
+
+struct message {
+	struct queue *q;
+	uint64_t id;
+	struct record *rec;
+	struct rcpt_note *note;
+	struct strbuf body;		/* while an attempt may need it */
+	bool has_body;
+	struct attempt_list attempts;
+	struct op_list ops;
+
+	bool stored;			/* the store has it */
+	struct due_keys keys;		/* what the store has of it */
+	uint8_t counted;		/* enum store_count; COUNT_KINDS: no */
+
+	bool dirty, urgent, retrying;	/* a change is wanted */
+	TAILQ_ENTRY(message) dirty_link;
+	bool writing;			/* a change is under way; its: */
+	struct due_keys next_keys;
+	struct due_keys reports;	/* where its reports are due */
+	uint8_t next_counted;
+	bool next_gone;
+	const char *commit_fault, *done_fault;	/* names of fault points */
+
+	bool removing, bouncing;	/* once its attempts have ended */
+	bool damaged;			/* goes to quarantine */
+	const char *end;		/* "removed" and the like; NULL */
+	uint64_t uncounted_until;	/* for rec->not_counted */
+
+	struct peer *origin;		/* a listener that waits for 250 */
+	uint64_t origin_ref;
+	size_t origin_octets;
+};
+
+enum attempt_state {
+	ATTEMPT_LEASING,		/* to be recorded */
+	ATTEMPT_RECORDING,		/* in the change under way */
+	ATTEMPT_SLOT,			/* on lane->waiting */
+	ATTEMPT_UNSENT,			/* on queue->unsent: no peer has room */
+	ATTEMPT_RUNNING
+};
+
+/* One try of some recipients of a message by one transport after the other,
+ * as far as `via` allows. */
+struct attempt {
+	TAILQ_ENTRY(attempt) link;	/* of the message */
+	TAILQ_ENTRY(attempt) wait;	/* SLOT, UNSENT */
+	struct message *m;
+	enum attempt_state state;
+	struct lane *home;		/* whose lease and slot it has */
+	enum line line;
+	struct lane *lane;		/* of the transport tried now */
+	struct lane *via[VIA_MAX];
+	unsigned n_via, at;
+	char *route;			/* FILE:LINE, or NULL */
+	uint32_t *rcpt;			/* indexes */
+	size_t n_rcpt;
+	size_t local_at;		/* local delivery: whose turn it is */
+	uint64_t due;			/* when it fell due */
+	uint64_t fallback;		/* time of the lease's due entry */
+	uint64_t started;		/* wall ms */
+	uint64_t sent_us;		/* monotonic, when the job went out */
+	struct peer *peer;		/* RUNNING at delivery */
+};
+
+struct route_pick {
+	struct lane *via[VIA_MAX];	/* none: no such local user */
+	unsigned n_via;
+	const struct conf_route *route;	/* NULL: none matched */
+};
+
+struct commit {
+	struct store_change *change;
+	bool lazy;
+	const char *fault;
+	store_done *done;
+	void *arg;
+};
+
+struct queue {
+	struct role_base base;
+	struct loop *loop;
+	struct conf *conf;
+	struct htab *local_domains;	/* normal form -> itself */
+	const struct conf_transport *local;	/* named `local`, or NULL */
+	bool postmaster_elsewhere;
+
+	struct store *store;
+	struct loop_waker *waker;
+	struct commit *commits;		/* of this turn */
+	size_t n_commits;
+	struct loop_task flush;
+	bool draining, ended;
+
+	struct peer_list listeners, deliveries;
+	struct attempt_list unsent;
+
+	struct htab *messages;		/* in RAM, by id */
+	struct message_list dirty;
+	struct message_list failed;	/* change to be made anew */
+	struct loop_timer failed_timer;
+	size_t active;			/* messages with an attempt */
+
+	struct lane_list lanes;
+	struct htab *lane_by_key, *lane_by_id;
+	struct lane_list ready;
+	uint32_t next_lane;
+	struct lane *lane_direct;
+	struct lane **lane_of;		/* by index of conf->transports */
+
+	struct loop_alarm alarm;
+	uint64_t alarm_at;		/* wall ms, NEVER */
+	bool clock_moves;		/* tests set the clock */
+	struct loop_timer sweep;
+	struct loop_task after_reply;	/* fault point */
+	bool disk_short;
+	uint64_t last_id;		/* of our own reports */
+
+	struct msg_status status;
+	bool has_status;
+	struct queue_control control;
+	void *control_arg;
+};
+
+/* ---- queue.c ---- */
+/* Runs lanes, makes changes, commits, at the end of this turn. */
+void queue_later(struct queue *q);
+void queue_commit(struct queue *q, struct store_change **c, bool lazy,
+    const char *fault, store_done *done, void *arg);
+/* Takes an entry out of the due table that stands for nothing. */
+void queue_drop_due(struct queue *q, uint32_t lane, uint64_t time,
+    uint64_t id);
+
+/* ---- peers.c ---- */
+int peer_add(struct queue *q, const struct msg_peer *m, int fd,
+    struct err *e);
+void peer_unref(struct peer **p);
+/* The next delivery in turn that has credit, or NULL. */
+struct peer *peer_for_job(struct queue *q);
+void peer_answer(struct peer *p, uint64_t ref, uint16_t code, uint8_t subject,
+    uint8_t detail, const char *text);
+void peers_free(struct queue *q);
+
+/* ---- ingest.c ---- */
+int ingest_mail(struct peer *p, struct port_message *pm, struct err *e);
+void ingest_want(struct peer *p, const struct port_message *pm);
+void ingest_verify(struct peer *p, const struct port_message *pm);
+/* The change of a new message has ended: 250, or why not. */
+void ingest_answer(struct message *m, int code);
+
+/* ---- message.c ---- */
+/* In RAM already, or NULL. */
+struct message *message_find(const struct queue *q, uint64_t id);
+/* From the store where it is not in RAM; NULL as store_get. */
+struct message *message_load(struct queue *q, uint64_t id, bool body,
+    struct err *e);
+/* A new one around a record, not stored yet. */
+struct message *message_new(struct queue *q, struct record **rec);
+/* The body is in RAM or a file; -1: it cannot be read (EILSEQ: damaged). */
+int message_need_body(struct message *m, struct err *e);
+/* Gives up RAM that nothing needs any more: the body, or all of it. */
+void message_rest(struct message *m);
+void message_free(struct message *m);
+/* Attempts that are not yet under way are taken back as if they had not
+ * been begun. */
+void message_take_back(struct message *m);
+enum store_count message_class(const struct record *r);
+
+/* ---- message_write.c ---- */
+void message_touch(struct message *m, bool urgent);
+/* Makes the change.  store_new_message*() stands in it when c is not NULL. */
+void message_write(struct message *m, struct store_change *c);
+/* Applies what waited for the attempts to end: hold, remove, bounce. */
+void message_finish(struct message *m);
+
+/* ---- lane.c ---- */
+void lanes_load(struct queue *q);
+void lanes_configure(struct queue *q);
+void lanes_free(struct queue *q);
+struct lane *lane_named(struct queue *q, const char *transport);
+struct lane *lane_of_id(const struct queue *q, uint32_t id);
+static inline uint32_t
+lane_line(const struct lane *l, enum line line)
+{
+	return l->id + (uint32_t)line;
+}
+static inline unsigned
+lane_free_slots(const struct lane *l)
+{
+	unsigned used = l->active[LINE_RETRY] + l->active[LINE_FRESH];
+
+	return used < l->window ? l->window - used : 0;
+}
+bool lane_is_local(const struct lane *l);
+/* Recipients of one attempt. */
+size_t lane_recipients(const struct lane *l);
+/* An entry is in the due table now. */
+void lane_due(struct queue *q, uint32_t lane_id, uint64_t time);
+/* Look at it at the end of this turn. */
+void lane_kick(struct queue *q, struct lane *l);
+void lane_error(struct lane *l, enum job_class class, const char *text);
+
+/* ---- route.c ---- */
+void route_configure(struct queue *q);
+bool route_is_local(const struct queue *q, const char *address);
+/* Recipients of local-domains that go to the postmaster get that address. */
+void route_localize(const struct queue *q, struct envelope *env);
+void route_pick(struct queue *q, const struct record *r, size_t i,
+    struct route_pick *out);
+char *route_text(const struct conf_route *route);
+
+/* ---- schedule.c ---- */
+/* Starts what is due; false: there is more than one turn should do. */
+void schedule_lanes(struct queue *q);
+void schedule_alarm(struct queue *q);
+
+/* ---- lease.c ---- */
+/* Leases the recipients of m that stand in that line of the lane at that
+ * time, as far as slots go; what cannot go is failed, moved or left.
+ * pick: of the first recipient where it is known, else NULL.  *left: some
+ * wait for a slot.  Returns how many were concerned. */
+size_t lease_message(struct message *m, struct lane *l, enum line line,
+    uint64_t time, const struct route_pick *pick, bool *left);
+/* Takes one back that has not started: as if it had never been. */
+void lease_undo(struct attempt *a);
+/* Frees it and its slots. */
+void attempt_free(struct attempt *a);
+
+/* ---- job.c ---- */
+void job_start(struct attempt *a);
+/* Sends what waits for a peer or a slot. */
+void job_send_unsent(struct queue *q);
+
+/* ---- local.c ---- */
+void local_start(struct attempt *a);
+/* discard, fail, direct, and transports that are gone. */
+bool local_settle(struct attempt *a);
+
+/* ---- settle.c ---- */
+void settle_job(struct attempt *a, struct msg_job_done *d);
+/* The process that had it is gone. */
+void settle_lost(struct attempt *a);
+/* A recipient cannot be delivered; a report will say so. */
+void settle_fail(struct message *m, size_t i, enum rcpt_state state,
+    uint16_t code, uint8_t subject, uint8_t detail, const char *text);
+/* When and where a pending recipient is due next. */
+void settle_reschedule(struct message *m, size_t i, uint64_t due);
+
+/* ---- retry.c ---- */
+uint64_t retry_step(const struct queue *q, uint32_t attempts);
+/* After a crash: soon, but slower each time. */
+uint64_t retry_crash_step(const struct queue *q, uint32_t attempts);
+uint64_t retry_expires(const struct queue *q, const struct record *r);
+/* now + step, but never beyond the end of its life. */
+uint64_t retry_due(const struct queue *q, const struct record *r,
+    uint32_t attempts, uint64_t now);
+
+/* ---- recovery.c ---- */
+void recovery_run(struct queue *q);
+
+/* ---- bounce.c ---- */
+/* Adds the reports that notes ask for; their due keys go to m->reports.
+ * Returns how many. */
+size_t bounce_add(struct message *m, struct store_change *c);
+/* The reports are safe: nothing more to tell. */
+void bounce_told(struct message *m);
+
+/* ---- history.c ---- */
+void history_text(const struct message *m, struct strbuf *out);
+void json_string(struct strbuf *out, const char *s);	/* NULL: null */
+void json_time(struct strbuf *out, uint64_t ms);	/* 0: null */
+
+/* ---- lines.c: the log ---- */
+void line_received(const struct message *m);
+void line_delivery(const struct attempt *a, size_t i, const char *status,
+    const struct msg_job_done *d);
+void line_expired(const struct message *m, size_t i);
+void line_settled(const struct message *m, size_t i);
+void line_id(enum log_level level, const char *event, uint64_t id,
+    const char *why);
+
+/* ---- id.c ---- */
+uint64_t id_new(struct queue *q);
+
+#endif

@@ -1,0 +1,185 @@
+/* The queue on disk: one LMDB environment with a writer thread of its own,
+ * and spool files for large bodies.  All functions belong to the loop's
+ * thread; the writer and its sync helpers are inside.
+ *
+ * Layout (schema 1), integers big-endian in keys:
+ *   message   id8               record state + small body
+ *   body      id8 part4         octets, values of n*4096-16
+ *   due       lane4 time8 id8   empty; lane with STORE_LEASED set: in flight,
+ *                               time is then the fallback's
+ *   lane      lane4             version, key text, state octets
+ *   history   time8 id8         finished deliveries
+ *   quarantine id8              what could not be read, as it was
+ *   meta      name              "schema", "counters", ...
+ * A due entry (lane, time, id) stands for the pending recipients of the
+ * message whose record says that lane.
+ *
+ * Writing: a change gathers mutations that are applied all or not at all;
+ * store_commit() queues it, the writer puts all that wait into ONE
+ * transaction, and the callback runs on the loop once it is durable (or has
+ * failed).  There is no timer: while one commit runs the next batch gathers.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "base/strbuf.h"
+#include "store/record.h"
+
+struct store;
+struct store_change;
+
+#define STORE_LEASED 0x80000000u	/* flag in a due key's lane */
+#define STORE_LANE_MAX 0x7fffffffu
+
+/* Bodies up to this many octets stay in the record's value / in table body;
+ * larger ones come as files. */
+#define STORE_SMALL_BODY (8u * 1024)
+#define STORE_INLINE_MAX (128u * 1024)
+
+/* More history than this is trimmed by store_sweep, the oldest first. */
+#define STORE_HISTORY_MAX 500000u
+
+struct store_options {
+	const char *spool;		/* the spool directory */
+	bool read_only;			/* relayctl on a stopped daemon */
+	/* Called from other threads when completions wait: the owner then
+	 * calls store_complete() on its loop. */
+	void (*wake)(void *arg);
+	void *wake_arg;
+	size_t map_size;		/* 0: as large as is good */
+};
+
+/* Opens or creates; makes and preallocates the environment (64 MiB), checks
+ * the schema.  NULL with a text that says what to do: a second daemon on the
+ * spool (a lock file), a newer schema, a truncated data file (checked before
+ * LMDB touches a page: no SIGBUS), no permission, no room. */
+struct store *store_open(const struct store_options *o, struct err *e);
+/* Waits for what was committed, runs its callbacks, then closes. */
+void store_close(struct store **s);
+
+/* ---- changes ---- */
+
+struct store_change *store_change_new(struct store *s);
+void store_change_drop(struct store_change **c);	/* not committed */
+
+/* A new message with its body: small ones into the record's value, others in
+ * parts (r->body_kind is set by this).  Fails as a change with EEXIST when
+ * the id is taken.  Copies what it needs. */
+void store_new_message(struct store_change *c, struct record *r,
+    struct slice body);
+/* The same with a body that was written to a descriptor of store_body_file();
+ * owns and closes fd.  File, link and directory are synced by the helpers
+ * before the change joins a batch. */
+void store_new_message_file(struct store_change *c, struct record *r, int fd);
+/* New state of a message that is there (else the change fails with ENOENT);
+ * its body stays. */
+void store_put_state(struct store_change *c, const struct record *r);
+/* Removes record, body parts or file (the file after the commit). */
+void store_delete(struct store_change *c, const struct record *r);
+void store_due_add(struct store_change *c, uint32_t lane, uint64_t time,
+    uint64_t id);
+void store_due_del(struct store_change *c, uint32_t lane, uint64_t time,
+    uint64_t id);
+void store_put_history(struct store_change *c, uint64_t time, uint64_t id,
+    struct slice value);
+void store_put_lane(struct store_change *c, uint32_t lane, struct slice key,
+    struct slice state);
+void store_del_lane(struct store_change *c, uint32_t lane);
+/* Puts the raw value aside and takes the message and its due entries out of
+ * the queue (they are searched for, as the record may not tell them); its
+ * body parts or file stay.  Counters are the caller's. */
+void store_quarantine(struct store_change *c, uint64_t id);
+
+enum store_count { COUNT_QUEUED, COUNT_DEFERRED, COUNT_HELD, COUNT_KINDS };
+/* Persistent counters, part of the change. */
+void store_count(struct store_change *c, enum store_count which, int delta);
+
+/* code 0: durable.  ENOSPC, EEXIST, EIO...: nothing of this change was done
+ * (others of the batch are not harmed by it). */
+typedef void store_done(void *arg, int code, const char *text);
+
+/* Takes the change over.  lazy: it may wait up to 5 ms for another change to
+ * share a commit with.  Callbacks run in order of commit. */
+void store_commit(struct store *s, struct store_change **c, bool lazy,
+    store_done *done, void *arg);
+/* Runs the callbacks that wait; called by the owner's loop after wake. */
+void store_complete(struct store *s);
+/* Changes not yet completed. */
+size_t store_in_flight(const struct store *s);
+/* While corked, what is committed gathers without waking the writer: put
+ * around the handling of many messages in one turn of the loop, so that they
+ * share one commit from the first on.  Not nested. */
+void store_cork(struct store *s, bool on);
+/* True once the database has failed in a way that only a restart mends (the
+ * disk refused the last page of a commit): all changes fail with EIO then,
+ * and the owner should end. */
+bool store_dead(const struct store *s);
+
+/* ---- reading: short read transactions, no I/O inside but page faults ---- */
+
+/* 0, or -1 with ENOENT, EILSEQ (damaged), ENOTSUP.  The caller frees *r. */
+int store_get(struct store *s, uint64_t id, struct record **r,
+    struct err *e);
+/* The same with the body in *body (BODY_RECORD, BODY_PARTS); checks length
+ * and CRC. */
+int store_get_body(struct store *s, uint64_t id, struct record **r,
+    struct strbuf *body, struct err *e);
+/* A read-only descriptor of a BODY_FILE; -1. */
+int store_open_body(struct store *s, const struct record *r, struct err *e);
+/* An unnamed file in the spool for a large body (O_TMPFILE); -1. */
+int store_body_file(struct store *s, struct err *e);
+
+struct store_due {
+	uint32_t lane;
+	uint64_t time;
+	uint64_t id;
+};
+/* Up to max entries of one lane (flag included) with time <= until, in order,
+ * strictly after *after where it is not NULL.  Returns how many. */
+size_t store_due_scan(struct store *s, uint32_t lane, uint64_t until,
+    const struct store_due *after, struct store_due *out, size_t max);
+/* The first entry of the first lane above `lane` (flag included: 0 begins);
+ * false: none.  Walks lanes, not messages. */
+bool store_due_next_lane(struct store *s, uint32_t lane,
+    struct store_due *first);
+
+/* Up to max message ids above `after`, in order of arrival. */
+size_t store_list(struct store *s, uint64_t after, uint64_t *ids,
+    size_t max);
+bool store_oldest(struct store *s, uint64_t *id);
+/* The same as store_list for what is in quarantine. */
+size_t store_list_quarantine(struct store *s, uint64_t after, uint64_t *ids,
+    size_t max);
+uint64_t store_total(struct store *s);
+int64_t store_counter(struct store *s, enum store_count which);
+/* Calls with each lane's record. */
+void store_each_lane(struct store *s, void (*each)(void *arg, uint32_t lane,
+    struct slice key, struct slice state), void *arg);
+/* Up to max history values from (time, id) on, newest first when backward. */
+typedef bool store_history_each(void *arg, uint64_t time, uint64_t id,
+    struct slice value);
+void store_history(struct store *s, uint64_t since, bool backward,
+    store_history_each *each, void *arg);
+
+/* ---- house keeping ---- */
+
+/* Removes a bounded number of spool files that no record names, and history
+ * beyond its age and size; call now and then.  Returns true while there is
+ * more to do. */
+bool store_sweep(struct store *s, uint64_t history_before);
+/* Octets free for new mail on the spool's file system (statvfs, cached for a
+ * second) and its size. */
+uint64_t store_free_octets(struct store *s, uint64_t *size);
+/* Checks every record, CRC, due entry (each points to a pending recipient;
+ * each pending recipient that is not held has one), part and file; one line
+ * of text per finding.  Returns the number of findings. */
+size_t store_verify(struct store *s, void (*finding)(void *arg,
+    const char *text), void *arg);
+
+#endif
