@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +18,8 @@
 #define FLUSH_AT 32768
 #define WAITING_MAX (1u << 20)
 #define VALUE_MAX 4096			/* octets of one value */
+/* RFC 5424 6.2.1; not from <syslog.h>, whose LOG_SYSLOG is another thing. */
+#define SYSLOG_MAIL (2 << 3)
 
 static const char level_names[][6] = { "error", "warn", "info", "debug" };
 
@@ -151,10 +152,9 @@ begin_text(enum log_level level, const char *event, const char *when)
 	struct strbuf *b = &lg.text;
 
 	if (lg.sink == LOG_SYSLOG) {
-		static const int severity[] = { LOG_ERR, LOG_WARNING,
-			LOG_INFO, LOG_DEBUG };
+		static const int severity[] = { 3, 4, 6, 7 };
 
-		strbuf_printf(b, "<%d>%s[%d]: ", LOG_MAIL | severity[level],
+		strbuf_printf(b, "<%d>%s[%d]: ", SYSLOG_MAIL | severity[level],
 		    lg.name, (int)getpid());
 		if (lg.format == LOG_JSON)
 			return;

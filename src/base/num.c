@@ -162,7 +162,7 @@ num_size_text(uint64_t octets, char *buf, size_t n)
 	static const char letters[] = "KMGT";
 	double v = (double)octets;
 	size_t i = 0;
-	int decimals;
+	uint64_t tenths;
 
 	if (octets < 1024) {
 		snprintf(buf, n, "%llu", (unsigned long long)octets);
@@ -170,8 +170,9 @@ num_size_text(uint64_t octets, char *buf, size_t n)
 	}
 	for (v /= 1024; v >= 1023.95 && i < 3; i++)
 		v /= 1024;
-	decimals = v - (double)(uint64_t)v < 0.05 || v >= 100 ? 0 : 1;
-	snprintf(buf, n, "%.*f%c", decimals, v, letters[i]);
+	tenths = (uint64_t)(v * 10 + 0.5);
+	snprintf(buf, n, "%.*f%c", tenths % 10 == 0 || tenths >= 1000 ? 0 : 1,
+	    v, letters[i]);
 	return buf;
 }
 

@@ -3,6 +3,7 @@
  * with their places and the walk goes on. */
 #include "conf/build.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -429,6 +430,10 @@ apply(struct build *b, const struct conf_stmt *s,
 		return;
 	}
 	sc->seen[row] = s->line;
+	if (s->hidden && (d->flags & SHADOW) == 0) {
+		build_error(b, s, NULL, "%s: no arguments", d->name);
+		return;
+	}
 	if (d->when == LATER) {
 		build_error(b, s, NULL, "%s: not supported yet", d->name);
 		return;
@@ -545,6 +550,8 @@ conf_build(const struct conf_tree *tree, enum conf_role role,
 	listen_defaults(&b);
 	domains_sort(&b);
 	conf_resolve(&b);
+	if (build_is_main(&b))
+		conf_check_errors(&b);
 	if (build_is_main(&b) && notes->n_errors == errors)
 		conf_check(&b);
 	return b.conf;

@@ -7,9 +7,15 @@
 
 #include "conf/tree.h"
 
-struct conf_directive;
 struct build;
-enum conf_context;
+struct conf_choice;			/* conf/directives.h */
+struct conf_directive;
+
+enum conf_context {
+	CTX_NONE, CTX_GLOBAL, CTX_LISTEN, CTX_CLIENT, CTX_LOGIN, CTX_ACCOUNT,
+	CTX_TRANSPORT, CTX_SOCKS5, CTX_OAUTH2, CTX_DOMAIN, CTX_TOKEN_SERVER,
+	CTX_ALERT, CTX_COUNT
+};
 
 /* A name that must be defined somewhere, looked up when all is read. */
 enum conf_ref_kind { REF_ACCOUNT, REF_TRANSPORT, REF_LOGIN };
@@ -44,6 +50,8 @@ struct conf *conf_build(const struct conf_tree *tree, enum conf_role role,
 /* Across statements, once all is read and without errors so far: what is odd
  * but allowed (check.c). */
 void conf_check(struct build *b);
+/* Mistakes across statements (check.c). */
+void conf_check_errors(struct build *b);
 /* Names that are used are defined (check.c). */
 void conf_resolve(struct build *b);
 
@@ -124,11 +132,26 @@ void check_file(struct build *b, const struct conf_stmt *s, const char *path,
 /* ---- blocks of each subject ---- */
 
 conf_setter set_listen, set_client, set_login, set_account, set_transport,
-    set_domain, set_route, set_secret, set_password, set_certificate;
+    set_domain, set_route, set_secret;
+
+/* FILE [key FILE] [passphrase file FILE]; passphrase NULL: not taken.  In a
+ * view the contents stand in place of the names. */
+void build_certificate(struct build *b, const struct conf_stmt *s,
+    char **certificate, char **key, struct conf_secret *passphrase);
+/* The first line of a secret's file without its end, appended; -1 and a
+ * message that shows nothing of it. */
+int conf_secret_file(const struct conf_tree *tree, const char *path,
+    struct strbuf *out, struct err *e);
+/* Where systemd keeps a credential, in the arena; NULL: it gave us none, or
+ * the name is none. */
+char *conf_credential_path(struct conf_arena *arena, const char *name);
 
 /* A route into a list of them. */
 void build_route(struct build *b, const struct conf_stmt *s,
     struct conf_route **routes, size_t *n);
+/* An empty one with the defaults of its table. */
+void transport_init(struct build *b, const struct conf_stmt *s,
+    struct conf_transport *t);
 /* Fills in what follows from what was written; tells what does not fit. */
 void transport_finish(struct build *b, const struct conf_stmt *s,
     struct conf_transport *t);

@@ -143,7 +143,8 @@ struct conf_route {
 	uint64_t attempts;
 	struct conf_list login;
 	struct conf_nets client;
-	uint64_t larger;		/* 0: not asked */
+	bool larger_set;
+	uint64_t larger;
 	uint64_t age;			/* 0: not asked */
 	struct conf_list via;		/* names; resolved: transport index in
 					 * via_index (SIZE_MAX: "direct") */
@@ -163,6 +164,7 @@ struct conf_transport {
 	char *name;
 	char *account;			/* the account it stands in, or NULL */
 	enum conf_transport_kind kind;
+	bool kind_set, touched;		/* while it is built */
 	char *provider;			/* preset it was made from, or NULL */
 	struct conf_host *hosts;	/* smarthost, submission, lmtp */
 	size_t n_hosts;
@@ -206,8 +208,9 @@ struct conf_account {
 	struct conf_where where;
 	char *name;
 	bool is_default;
+	bool use_by_set;		/* else anyone who may relay */
 	struct conf_nets use_by_net;
-	struct conf_list use_by_uid;
+	struct conf_list use_by_uid;	/* numbers */
 	bool use_by_login;
 	struct conf_patterns senders;	/* empty: any; NAME where it is an
 					 * address is in there */
@@ -220,6 +223,8 @@ struct conf_account {
 struct conf_domain {
 	struct conf_where where;
 	struct mail_pattern *pattern;
+	size_t order;			/* in the file; the list is sorted:
+					 * the most specific first */
 	struct conf_route *routes;
 	size_t n_routes;
 };

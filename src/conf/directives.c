@@ -12,7 +12,6 @@ static const struct {
 	[FEATURE_VIA_DIRECT] =		{ "direct",		LATER },
 	[FEATURE_CERTIFICATE_AUTO] =	{ "certificate auto",	LATER },
 	[FEATURE_SMARTHOST_MX] =	{ "smarthost mx",	LATER },
-	[FEATURE_SECRET_COMMAND] =	{ "password command",	LATER },
 };
 
 const struct conf_choice conf_choices_min_tls[] = {

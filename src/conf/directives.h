@@ -62,6 +62,7 @@ enum conf_when { NOW, LATER };
 #define ALL (L | Q | D | A | M)
 
 #define NO_FIELD ((size_t)-1)	/* checked, kept nowhere */
+#define NOWHERE .offset = NO_FIELD
 
 #define CONF_MANY 0xffff
 
@@ -69,12 +70,6 @@ struct conf_choice {
 	const char *name;
 	int value;
 	enum conf_when when;
-};
-
-enum conf_context {
-	CTX_NONE, CTX_GLOBAL, CTX_LISTEN, CTX_CLIENT, CTX_LOGIN, CTX_ACCOUNT,
-	CTX_TRANSPORT, CTX_SOCKS5, CTX_OAUTH2, CTX_DOMAIN, CTX_TOKEN_SERVER,
-	CTX_ALERT, CTX_COUNT
 };
 
 struct conf_directive {
@@ -105,7 +100,6 @@ enum conf_feature {
 	FEATURE_VIA_DIRECT,		/* the built-in transport `direct` */
 	FEATURE_CERTIFICATE_AUTO,
 	FEATURE_SMARTHOST_MX,
-	FEATURE_SECRET_COMMAND,
 	FEATURE_COUNT
 };
 
@@ -122,7 +116,8 @@ extern const struct conf_table conf_table_global, conf_table_listen,
     conf_table_transport, conf_table_domain, conf_table_socks5,
     conf_table_oauth2, conf_table_token_server, conf_table_alert;
 
-/* Words for on|off and TLS versions. */
-extern const struct conf_choice conf_choices_min_tls[];
+/* TLS versions; forms of a secret: for a login, for a transport, others. */
+extern const struct conf_choice conf_choices_min_tls[],
+    conf_secret_login[], conf_secret_transport[], conf_secret_other[];
 
 #endif

@@ -34,42 +34,42 @@ static const struct conf_choice bare_lf[] = {
 	{ NULL, 0, NOW }
 };
 
-static conf_setter set_allow, set_client_account;
+static conf_setter set_allow, set_client_account, set_listen_certificate;
 
-#define OFF(field) offsetof(struct conf_listen, field)
+#define AT(field) .offset = offsetof(struct conf_listen, field)
 
 static const struct conf_directive listen_rows[] = {
-{ "tls", "starttls|required|implicit|off", ARG_CHOICE, NOW, L, 0, OFF(tls),
+{ "tls", "starttls|required|implicit|off", ARG_CHOICE, NOW, L, 0, AT(tls),
     .choices = tls_choices },
 { "certificate", "FILE [key FILE]", ARG_CERTIFICATE, NOW, L, 0,
-    OFF(certificate), .set = set_certificate, .min = 1, .max = 3 },
-{ "client-ca", "FILE", ARG_FILE, LATER, L, 0, OFF(client_ca) },
-{ "min-tls", "1.0|1.1|1.2|1.3", ARG_CHOICE, NOW, L, 0, OFF(min_tls),
+    AT(certificate), .set = set_listen_certificate, .min = 1, .max = 3 },
+{ "client-ca", "FILE", ARG_FILE, LATER, L, 0, AT(client_ca) },
+{ "min-tls", "1.0|1.1|1.2|1.3", ARG_CHOICE, NOW, L, 0, AT(min_tls),
     .choices = conf_choices_min_tls, .deflt = "1.2" },
-{ "auth", "required|optional|off", ARG_CHOICE, NOW, L, 0, OFF(auth),
+{ "auth", "required|optional|off", ARG_CHOICE, NOW, L, 0, AT(auth),
     .choices = listen_auth },
 { "auth-mechanisms", "NAME...", ARG_MECHANISMS, NOW, L, LIST,
-    OFF(auth_mechanisms) },
-{ "timeout", "DURATION", ARG_DURATION, NOW, L, 0, OFF(timeout),
+    AT(auth_mechanisms) },
+{ "timeout", "DURATION", ARG_DURATION, NOW, L, 0, AT(timeout),
     .deflt = "5m" },
 { "auth-without-tls", "on|off", ARG_SWITCH, NOW, L, 0,
-    OFF(auth_without_tls) },
-{ "allow", "NETWORK...", ARG_CUSTOM, NOW, L, LIST, OFF(allow),
+    AT(auth_without_tls) },
+{ "allow", "NETWORK...", ARG_CUSTOM, NOW, L, LIST, AT(allow),
     .set = set_allow, .min = 1, .max = CONF_MANY },
-{ "deny", "NETWORK...", ARG_NETS, NOW, L, LIST, OFF(deny) },
+{ "deny", "NETWORK...", ARG_NETS, NOW, L, LIST, AT(deny) },
 { "proxy-protocol", "NETWORK...", ARG_NETS, LATER, L, LIST,
-    OFF(proxy_protocol) },
-{ "max-connections", "N", ARG_COUNT, NOW, L, 0, OFF(max_connections),
+    AT(proxy_protocol) },
+{ "max-connections", "N", ARG_COUNT, NOW, L, 0, AT(max_connections),
     .deflt = "1000" },
 { "max-connections-per-client", "N", ARG_COUNT, NOW, L, 0,
-    OFF(max_connections_per_client), .deflt = "50" },
-{ "rate", "N/DURATION", ARG_RATE, NOW, L, 0, OFF(rate) },
-{ "bare-lf", "reject|fix", ARG_CHOICE, NOW, L, 0, OFF(bare_lf),
+    AT(max_connections_per_client), .deflt = "50" },
+{ "rate", "N/DURATION", ARG_RATE, NOW, L, 0, AT(rate) },
+{ "bare-lf", "reject|fix", ARG_CHOICE, NOW, L, 0, AT(bare_lf),
     .choices = bare_lf, .deflt = "reject" },
-{ "add-headers", "on|off", ARG_BOOL, NOW, L, 0, OFF(add_headers),
+{ "add-headers", "on|off", ARG_BOOL, NOW, L, 0, AT(add_headers),
     .deflt = "on" },
 { "open-relay-i-know-what-i-do", "", ARG_FLAG, NOW, L, 0,
-    OFF(open_relay) },
+    AT(open_relay) },
 };
 
 const struct conf_table conf_table_listen = {
@@ -77,23 +77,23 @@ const struct conf_table conf_table_listen = {
 	sizeof(listen_rows) / sizeof(listen_rows[0])
 };
 
-#undef OFF
-#define OFF(field) offsetof(struct conf_client, field)
+#undef AT
+#define AT(field) .offset = offsetof(struct conf_client, field)
 
 static const struct conf_directive client_rows[] = {
-{ "account", "NAME", ARG_CUSTOM, NOW, L | Q, 0, OFF(account),
+{ "account", "NAME", ARG_CUSTOM, NOW, L | Q, 0, AT(account),
     .set = set_client_account, .min = 1, .max = 1 },
-{ "min-tls", "1.0|1.1|1.2|1.3", ARG_CHOICE, NOW, L, 0, OFF(min_tls),
+{ "min-tls", "1.0|1.1|1.2|1.3", ARG_CHOICE, NOW, L, 0, AT(min_tls),
     .choices = conf_choices_min_tls },
-{ "auth", "off|any", ARG_CHOICE, NOW, L, 0, OFF(auth),
+{ "auth", "off|any", ARG_CHOICE, NOW, L, 0, AT(auth),
     .choices = client_auth },
-{ "recipients", "PATTERN...", ARG_PATTERNS, NOW, L, LIST, OFF(recipients) },
-{ "max-message-size", "SIZE", ARG_SIZE, NOW, L, 0, OFF(max_message_size) },
-{ "rate", "N/DURATION", ARG_RATE, NOW, L, 0, OFF(rate) },
-{ "bare-lf", "reject|fix", ARG_CHOICE, NOW, L, 0, OFF(bare_lf),
+{ "recipients", "PATTERN...", ARG_PATTERNS, NOW, L, LIST, AT(recipients) },
+{ "max-message-size", "SIZE", ARG_SIZE, NOW, L, 0, AT(max_message_size) },
+{ "rate", "N/DURATION", ARG_RATE, NOW, L, 0, AT(rate) },
+{ "bare-lf", "reject|fix", ARG_CHOICE, NOW, L, 0, AT(bare_lf),
     .choices = bare_lf },
 { "open-relay-i-know-what-i-do", "", ARG_FLAG, NOW, L, 0,
-    OFF(open_relay) },
+    AT(open_relay) },
 };
 
 const struct conf_table conf_table_client = {
@@ -209,6 +209,23 @@ listen_address(struct build *b, const struct conf_stmt *s,
 		build_error(b, s, &s->w[1], "`%s`: listen takes an IP address "
 		    "or `*`", name);
 	l->address = conf_arena_strdup(b->arena, l->port != 0 ? host : "*");
+}
+
+static void
+set_listen_certificate(struct build *b, void *obj, const struct conf_stmt *s,
+    const struct conf_directive *d)
+{
+	struct conf_listen *l = obj;
+
+	(void)d;
+	if (s->n == 2 && word_is(&s->w[1], "auto")) {
+		l->certificate_auto = true;
+		if (conf_feature_when(FEATURE_CERTIFICATE_AUTO) == LATER)
+			build_error(b, s, &s->w[1], "%s: not supported yet",
+			    conf_feature_name(FEATURE_CERTIFICATE_AUTO));
+		return;
+	}
+	build_certificate(b, s, &l->certificate, &l->key, NULL);
 }
 
 /* Two that cannot be bound side by side. */

@@ -19,6 +19,7 @@
 
 #define TEXT_KEPT 900		/* octets of a reply that are passed on */
 #define RESULT_MAX (40u * 1024)	/* octets of all the results' texts */
+#define RESULTS_MAX 2500u	/* that fit a message without any text */
 
 /* Nothing that could end a command early or begin another one. */
 static bool
@@ -261,7 +262,8 @@ job_result_encode(const struct job *j, struct strbuf *out)
 	size_t room = text_room(j), n;
 	uint32_t i;
 
-	d.n_rcpt = j->m.n_rcpt;
+	/* Recipients without a result are tried again. */
+	d.n_rcpt = j->m.n_rcpt < RESULTS_MAX ? j->m.n_rcpt : RESULTS_MAX;
 	if (d.n_rcpt > 1)
 		list = mem_zarray(d.n_rcpt, sizeof(*list));
 	for (i = 0; i < d.n_rcpt; i++) {

@@ -25,6 +25,7 @@ struct smtp_client;
 struct smtp_client_env {
 	struct loop *loop;
 	struct port *auth;		/* NULL while there is none */
+	uint64_t auth_life;		/* which of them it is */
 	uint64_t exchanges;		/* numbers of AUTH exchanges */
 	struct strbuf out;		/* scratch; empty between calls */
 	char *chunk;			/* SMTP_CLIENT_CHUNK octets */

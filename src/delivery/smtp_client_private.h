@@ -34,7 +34,7 @@ struct transaction {
 struct sasl {
 	uint64_t number;		/* 0: no exchange */
 	uint64_t ref;			/* of the question to auth; 0: none */
-	struct port *port;		/* where it was asked */
+	uint64_t life;			/* of the port where it was asked */
 	unsigned steps;
 	bool done;			/* our side has nothing to check */
 	struct strbuf held;		/* initial response, for 334 */
@@ -100,7 +100,7 @@ void hello_helo_reply(struct smtp_client *c);
 void hello_ready(struct smtp_client *c);	/* nothing is left to do */
 
 /* smtp_tls.c */
-int tls_begin(struct smtp_client *c);		/* -1: the session ended */
+void tls_begin(struct smtp_client *c);
 void tls_enter(struct smtp_client *c);
 void tls_reply(struct smtp_client *c);
 void tls_secured(struct smtp_client *c);

@@ -45,7 +45,7 @@ client_table_free(struct client_table **tp)
 }
 
 struct client_entry *
-client_enter(struct client_table *t, struct slice key)
+client_table_enter(struct client_table *t, struct slice key)
 {
 	struct client_entry *e = htab_get(t->entries, key);
 
@@ -60,7 +60,7 @@ client_enter(struct client_table *t, struct slice key)
 }
 
 void
-client_leave(struct client_table *t, struct client_entry **ep)
+client_table_leave(struct client_table *t, struct client_entry **ep)
 {
 	struct client_entry *e = *ep;
 
@@ -72,13 +72,13 @@ client_leave(struct client_table *t, struct client_entry **ep)
 }
 
 unsigned
-client_connections(const struct client_entry *e)
+client_table_connections(const struct client_entry *e)
 {
 	return e->connections;
 }
 
 bool
-client_rate(struct client_entry *e, const struct conf_rate *rate,
+client_table_rate(struct client_entry *e, const struct conf_rate *rate,
     uint64_t now_ms)
 {
 	uint64_t now = now_ms * 1000, step, full;

@@ -17,14 +17,15 @@ struct client_table *client_table_new(void);
 /* Entries in use must have been left before. */
 void client_table_free(struct client_table **t);
 
-/* Counts one more connection of this client; pairs with client_leave(). */
-struct client_entry *client_enter(struct client_table *t, struct slice key);
-void client_leave(struct client_table *t, struct client_entry **e);
-unsigned client_connections(const struct client_entry *e);
+/* Counts one more connection of this client; pairs with client_table_leave(). */
+struct client_entry *client_table_enter(struct client_table *t,
+    struct slice key);
+void client_table_leave(struct client_table *t, struct client_entry **e);
+unsigned client_table_connections(const struct client_entry *e);
 
 /* One more message at this time (ms); false: too many, and it is not counted.
  * Up to rate->count may come at once, then one in each per/count. */
-bool client_rate(struct client_entry *e, const struct conf_rate *rate,
+bool client_table_rate(struct client_entry *e, const struct conf_rate *rate,
     uint64_t now_ms);
 
 /* Forgets clients that have no connection and whose rate is idle. */

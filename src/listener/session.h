@@ -22,6 +22,7 @@
 #define SESSION_AUTH_LINE_MAX 12290	/* of AUTH and of what it carries */
 #define SESSION_ERRORS_MAX 20
 #define SESSION_HOPS_MAX 50
+#define SESSION_TIMEOUTS 12		/* that it may take without a message */
 #define SESSION_INLINE_MAX (128u * 1024) /* octets of a body in memory */
 
 /* session.c has the table: what each state reads and which verbs it takes. */
@@ -78,6 +79,7 @@ struct session {
 	struct transaction *tx;		/* from MAIL on, else NULL */
 
 	struct port *waits_on;		/* with ref: one request at a time */
+	port_reply *on_reply;
 	uint64_t ref;			/* 0: none */
 	uint64_t exchange;		/* of AUTH at the auth role, 0: none */
 	uint64_t chunk_left;		/* octets of this chunk to come */
@@ -93,6 +95,8 @@ struct session {
 	uint8_t back;			/* state after ST_SPOOL or a chunk */
 	uint8_t errors;
 	uint8_t auth_any;		/* enum auth_any_step */
+	uint8_t chunk_refused;		/* enum refusal_id: BDAT out of order,
+					 * its octets are thrown away */
 	bool chunk_last : 1;
 	bool esmtp : 1;			/* EHLO was said */
 	bool tls : 1;
@@ -121,25 +125,34 @@ void session_abort(struct session *s, const char *why);
 /* The one place where the state changes. */
 void session_set_state(struct session *s, enum session_state state);
 const char *session_state_name(enum session_state state);
+/* Verbs that are in order now, as bits (1 << SMTP_MAIL). */
+unsigned session_verbs(const struct session *s);
 /* Goes on with what the client has sent, as far as the state allows. */
 void session_run(struct session *s);
 /* A limit for what is to come next from the client. */
 void session_touch(struct session *s);
 /* Nothing is in flight: may be ended for a drain. */
 bool session_idle(const struct session *s);
-/* A request is on its way; the callback clears ref first. */
-void session_wait(struct session *s, struct port *port, uint64_t ref,
-    enum session_state state);
+/* Begins a request and waits in this state; the ref is to be sent with it.
+ * cb gets the session and calls session_answered() first. */
+uint64_t session_request(struct session *s, struct port *port,
+    uint64_t deadline_ms, port_reply *cb, enum session_state state);
+void session_answered(struct session *s);
+/* The port will not answer any more: as if NULL had come. */
+void session_lost(struct session *s, const struct port *port);
 
-/* ---- session_input.c: reading lines ---- */
+/* ---- session_input.c ---- */
+
 
 /* Take one command, or one line of an AUTH exchange, from the input; false:
  * there is none (yet). */
-bool input_command(struct session *s);
-bool input_auth_line(struct session *s);
+bool session_input_command(struct session *s);
+bool session_input_auth_line(struct session *s);
 
 /* ---- session_reply.c ---- */
 
+/* "220 ..." */
+void session_greet(struct session *s);
 /* A whole reply, with CRLF. */
 void session_say(struct session *s, const char *reply, size_t n);
 #define SAY(s, literal) session_say(s, literal, sizeof(literal) - 1)
@@ -157,55 +170,56 @@ void refusal_log(const char *client, const struct endpoint *ep,
 /* ---- the verbs: cmd_*.c ---- */
 
 typedef void session_command(struct session *s, const struct smtp_command *c);
-session_command cmd_hello, cmd_mail, cmd_rcpt, cmd_data, cmd_bdat, cmd_rset,
-    cmd_noop, cmd_quit, cmd_vrfy, cmd_expn, cmd_help, cmd_starttls, cmd_auth;
+session_command smtpd_hello, smtpd_mail, smtpd_rcpt, smtpd_data, smtpd_bdat,
+    smtpd_rset, smtpd_noop, smtpd_quit, smtpd_vrfy, smtpd_expn, smtpd_help,
+    smtpd_starttls, smtpd_auth;
 
 /* What EHLO may offer now. */
-bool starttls_offered(const struct session *s);
-bool auth_offered(const struct session *s);
-/* Appends " PLAIN LOGIN", what auth_offered() offers. */
-void auth_mechanisms(const struct session *s, struct strbuf *out);
+bool smtpd_tls_offered(const struct session *s);
+bool smtpd_auth_offered(const struct session *s);
+/* Appends " PLAIN LOGIN", what smtpd_auth_offered() offers. */
+void smtpd_auth_mechanisms(const struct session *s, struct strbuf *out);
 /* Where the exchange is over or its session ends. */
-void auth_drop(struct session *s);
+void smtpd_auth_drop(struct session *s);
 /* One line of an exchange, still in base64. */
-void auth_line(struct session *s, struct slice line);
+void smtpd_auth_line(struct session *s, struct slice line);
 /* Also for listeners with implicit TLS. */
-void starttls_begin(struct session *s);
-void starttls_secured(struct session *s);
+void smtpd_tls_begin(struct session *s);
+void smtpd_tls_secured(struct session *s);
 
 /* ---- cmd_data.c: reading a message ---- */
 
-bool input_data(struct session *s);
-bool input_chunk(struct session *s);
+bool session_input_data(struct session *s);
+bool session_input_chunk(struct session *s);
 
 /* ---- transaction.c ---- */
 
 /* Forgets the transaction, if there is one, and keeps its memory for
  * another. */
-void transaction_drop(struct session *s);
-struct transaction *transaction_begin(struct session *s);
-void transaction_free(struct transaction **tx);
+void smtpd_transaction_drop(struct session *s);
+struct transaction *smtpd_transaction_begin(struct session *s);
+void smtpd_transaction_free(struct transaction **tx);
 
 /* ---- body.c ---- */
 
 /* The text is over what is kept in memory: asks the queue for a file. */
-void body_spool(struct session *s);
-/* Text goes to the file in large pieces, all of it at the end; -1 when that
- * failed (refused is set). */
-int body_write(struct transaction *tx, bool all);
+void smtpd_body_spool(struct session *s);
+/* Text goes to the file in large pieces, all of it at the end; refused is set
+ * when that failed. */
+void smtpd_body_write(struct transaction *tx, bool all);
 /* Looks at the header: hops, signature, fields to be added.  Once, before any
  * of the text leaves for the file. */
-void body_header(struct session *s);
+void smtpd_body_header(struct session *s);
 /* Nothing more of this text is wanted; what comes is thrown away. */
-void body_refuse(struct transaction *tx, enum refusal_id id);
+void smtpd_body_refuse(struct transaction *tx, enum refusal_id id);
 
 /* ---- commit.c ---- */
 
 /* The whole text is there: to the queue, or refused. */
-void commit_begin(struct session *s);
+void smtpd_commit_begin(struct session *s);
 /* The queue's channel has room again: for the sessions that wait for it. */
-void commit_unblock(struct listener *l);
+void smtpd_commit_unblock(struct listener *l);
 /* The queue is gone: for the sessions that wait for room. */
-void commit_queue_gone(struct listener *l);
+void smtpd_commit_queue_gone(struct listener *l);
 
 #endif

@@ -17,8 +17,8 @@
 
 #define VERSION 1
 #define NO_STRING 0xffffu
-#define NOTIFY_ALL (MAIL_NOTIFY_NEVER | MAIL_NOTIFY_SUCCESS | \
-    MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY)
+#define NOTIFY_ALL ((unsigned)(MAIL_NOTIFY_NEVER | MAIL_NOTIFY_SUCCESS | \
+    MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY))
 /* address (2 octets of length at least), notify, orcpt */
 #define RECIPIENT_MIN 5
 
@@ -110,11 +110,14 @@ envelope_encode(const struct envelope *env, bool recipients,
 {
 	struct envelope view = *env;	/* of which nothing is changed */
 	char **strings[STRINGS];
+	char null_sender[1] = "";
 	size_t before = out->n;
 	size_t count = recipients ? env->recipient_count : 0;
 
 	if (count > ENVELOPE_RECIPIENTS_MAX)
 		return err_set(e, -1, "too many recipients");
+	if (view.from == NULL)
+		view.from = null_sender;
 	put_u8(out, VERSION);
 	put_u8(out, (unsigned)env->protocol);
 	put_u8(out, (unsigned)env->ret);

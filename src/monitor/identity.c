@@ -75,7 +75,9 @@ identity_become(const struct identity *who)
 {
 	if (!who->change)
 		return 0;
-	if (initgroups(who->name, who->gid) < 0 ||
+	/* Somebody without a name has no groups either. */
+	if ((who->name[0] != 0 ? initgroups(who->name, who->gid) :
+	    setgroups(0, NULL)) < 0 ||
 	    setresgid(who->gid, who->gid, who->gid) < 0 ||
 	    setresuid(who->uid, who->uid, who->uid) < 0)
 		return -1;

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "monitor/run_command.h"
 #include "monitor/start.h"
 
 static void
@@ -46,7 +47,7 @@ on_child(void *arg, int signo)
 
 	(void)signo;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (!local_job_child(m, pid, status))
+		if (!run_child(m, pid, status))
 			supervise_child(m, pid, status);
 	}
 }
@@ -142,7 +143,9 @@ monitor_clear(struct monitor *m)
 	loop_signal_del(&m->on_hup);
 	loop_signal_del(&m->on_usr1);
 	loop_signal_del(&m->on_child);
+	drop_stop(m);
 	local_job_forget(m);
+	run_forget_all(m);
 	bind_close(m->sockets, m->n_sockets, NULL, 0);
 	loop_free(&m->loop);
 	conf_free(&m->conf);
@@ -160,6 +163,7 @@ monitor_run(const struct options *opt, struct conf *conf,
 
 	TAILQ_INIT(&m.processes);
 	TAILQ_INIT(&m.locals);
+	TAILQ_INIT(&m.runs);
 	raise_limits();
 	umask(022);
 	m.loop = loop_new(&e);

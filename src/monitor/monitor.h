@@ -70,6 +70,8 @@ struct monitor {
 	struct socket_bound *sockets;
 	size_t n_sockets;
 	TAILQ_HEAD(local_list, local_job) locals;
+	TAILQ_HEAD(run_list, run) runs;
+	struct drop *drop;
 	int lock_fd;
 	int log_fd;
 	struct msg_log log;
@@ -123,10 +125,13 @@ bool identity_user(const char *name, struct identity *who, char *home,
 int logging_open(struct monitor *m, struct err *e);
 
 /* local_job.c */
-int local_job_start(struct monitor *m, struct process *queue,
-    struct port_message *msg, struct err *e);
-bool local_job_child(struct monitor *m, pid_t pid, int status);
+int local_job_start(struct monitor *m, struct port_message *msg,
+    struct err *e);
 void local_job_forget(struct monitor *m);	/* queue is gone */
+
+/* drop.c */
+void drop_start(struct monitor *m);
+void drop_stop(struct monitor *m);
 
 /* notify.c: systemd */
 void notify_systemd(const char *state);

@@ -28,7 +28,6 @@ static const struct { enum role a, b; } channels[] = {
 	{ ROLE_LISTENER, ROLE_AUTH },
 	{ ROLE_DELIVERY, ROLE_QUEUE },
 	{ ROLE_DELIVERY, ROLE_AUTH },
-	{ ROLE_QUEUE, ROLE_AUTH },
 };
 
 static enum conf_role
@@ -87,7 +86,7 @@ process_message(void *arg, struct port_message *msg, struct err *e)
 		return 0;
 	case MSG_LOCAL_JOB:
 		if (p->role == ROLE_QUEUE)
-			return local_job_start(p->m, p, msg, e);
+			return local_job_start(p->m, msg, e);
 		break;
 	default:
 		break;

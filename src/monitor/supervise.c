@@ -181,6 +181,7 @@ supervise_ready(struct monitor *m)
 	printf("smarthostd: ready\n");
 	fflush(stdout);
 	notify_systemd("READY=1");
+	drop_start(m);
 	if (m->ready_pipe >= 0) {
 		(void)!write(m->ready_pipe, "", 1);
 		close(m->ready_pipe);

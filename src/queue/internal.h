@@ -77,8 +77,10 @@ struct due_keys {
 struct rcpt_note {
 	uint64_t delivered_at;
 	char *tls;
-	bool report, delay;		/* a report has to say so */
+	uint8_t report, delay;		/* enum tell: a report says so */
 };
+
+enum tell { TELL_NOTHING, TELL_WANTED, TELL_WRITING };
 
 struct op_wait {
 	TAILQ_ENTRY(op_wait) link;
@@ -104,11 +106,12 @@ struct message {
 
 	bool dirty, urgent, retrying;	/* a change is wanted */
 	TAILQ_ENTRY(message) dirty_link;
+	bool again;			/* another change behind this one */
 	bool writing;			/* a change is under way; its: */
 	struct due_keys next_keys;
 	struct due_keys reports;	/* where its reports are due */
 	uint8_t next_counted;
-	bool next_gone;
+	bool next_gone, gone;		/* no longer in the store */
 	const char *commit_fault, *done_fault;	/* names of fault points */
 
 	bool removing, bouncing;	/* once its attempts have ended */
@@ -257,6 +260,8 @@ enum store_count message_class(const struct record *r);
 
 /* ---- message_write.c ---- */
 void message_touch(struct message *m, bool urgent);
+/* The due entries that the record stands for; out is empty before. */
+void message_keys(const struct record *r, struct due_keys *out);
 /* Makes the change.  store_new_message*() stands in it when c is not NULL. */
 void message_write(struct message *m, struct store_change *c);
 /* Applies what waited for the attempts to end: hold, remove, bounce. */
@@ -351,8 +356,8 @@ void recovery_run(struct queue *q);
 /* Adds the reports that notes ask for; their due keys go to m->reports.
  * Returns how many. */
 size_t bounce_add(struct message *m, struct store_change *c);
-/* The reports are safe: nothing more to tell. */
-void bounce_told(struct message *m);
+/* The change has ended: nothing more to tell, or all of it again. */
+void bounce_told(struct message *m, bool durable);
 
 /* ---- history.c ---- */
 void history_text(const struct message *m, struct strbuf *out);

@@ -60,7 +60,7 @@ check_state(struct batch *b, struct store_change *c, size_t end,
 	uint8_t kind, now;
 
 	if (!db_get(&b->t, T_MESSAGE, key, &old)) {
-		if (!made_before(c, end, key))
+		if (b->t.rc == 0 && !made_before(c, end, key))
 			change_fail(c, ENOENT, "the message is gone");
 		return;
 	}

@@ -171,7 +171,13 @@ add_parts(struct store_change *c, uint64_t id, struct slice body)
 void
 store_new_message(struct store_change *c, struct record *r, struct slice body)
 {
+	uint32_t crc = crc32c(0, body.p ? body.p : "", body.n);
+
+	if ((r->body_size != 0 || r->body_crc != 0) &&
+	    (r->body_size != body.n || r->body_crc != crc))
+		change_fail(c, EILSEQ, "the body is not what was announced");
 	r->body_size = body.n;
+	r->body_crc = crc;
 	r->body_kind = body.n <= STORE_SMALL_BODY ? BODY_RECORD : BODY_PARTS;
 	c->grows = true;
 	add_state(c, OP_NEW, r, slice_of(body.p,
@@ -270,6 +276,16 @@ store_put_history(struct store_change *c, uint64_t time, uint64_t id,
 	put_be64(key, time);
 	put_be64(key + 8, id);
 	op_add(c, OP_PUT, T_HISTORY, key, sizeof(key), value);
+}
+
+void
+change_del_history(struct store_change *c, uint64_t time, uint64_t id)
+{
+	unsigned char key[KEY_HISTORY];
+
+	put_be64(key, time);
+	put_be64(key + 8, id);
+	op_add(c, OP_DEL, T_HISTORY, key, sizeof(key), slice_of(NULL, 0));
 }
 
 void

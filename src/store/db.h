@@ -7,6 +7,7 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@ struct db {
 	MDB_env *env;
 	MDB_dbi table[DB_TABLES];
 	bool read_only;
-	bool dead;			/* LMDB refuses to go on */
+	atomic_bool dead;		/* LMDB refuses to go on */
 	int lock_fd;			/* SPOOL/queue/lock; -1 */
 	uint64_t file_size;		/* of data.mdb, never below its pages */
 	size_t map_size;

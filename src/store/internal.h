@@ -8,7 +8,6 @@
 #include <sys/queue.h>
 
 #include "base/htab.h"
-#include "base/num.h"
 #include "store/db.h"
 #include "store/store.h"
 
@@ -67,7 +66,7 @@ STAILQ_HEAD(change_list, store_change);
 #define HELPER_BATCH 32u
 
 struct sweep {
-	unsigned dir;		/* 0..255, 256: SPOOL/queue/tmp names */
+	unsigned dir;		/* 0..255, the next or that of stream */
 	DIR *stream;
 	bool trimming;		/* a history change is in flight */
 };
@@ -105,6 +104,7 @@ struct store {
 	bool closing;			/* somebody waits on done_cond */
 	bool stop_helpers, stop_writer;
 
+	pthread_mutex_t dir_lock;	/* one makes directories */
 	pthread_t writer;
 	pthread_t helper[SPOOL_HELPERS];
 	unsigned n_threads;		/* helpers, then the writer */
@@ -117,6 +117,7 @@ void change_release(struct store_change *c);
 /* Walks the arena: *pos from 0; false at the end. */
 bool change_next(const struct store_change *c, size_t *pos, struct op *op,
     struct slice *key, struct slice *value);
+void change_del_history(struct store_change *c, uint64_t time, uint64_t id);
 void change_fail(struct store_change *c, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -129,16 +130,13 @@ void *writer_main(void *arg);
 void writer_queue(struct store *s, struct store_change *c);
 void writer_finish(struct store *s, struct change_list *list);
 
-/* spool.c: the directories, files and names of large bodies. */
-void spool_name(uint64_t id, char dir[3], char name[NUM_ID_LEN + 1]);
-int spool_link(struct store *s, struct body_file *f, struct err *e);
-int spool_open(struct store *s, uint64_t id, struct err *e);
-void spool_unlink(struct store *s, uint64_t id);
-
 /* helper.c */
 void *helper_main(void *arg);
 
 /* read.c: whether a record or a quarantined one has this id. */
 bool store_knows(struct store *s, uint64_t id);
+/* One message out of a transaction; body may be NULL. */
+int read_message(struct db_txn *t, uint64_t id, struct record **r,
+    struct strbuf *body, struct err *e);
 
 #endif

@@ -70,12 +70,13 @@ void store_change_drop(struct store_change **c);	/* not committed */
 
 /* A new message with its body: small ones into the record's value, others in
  * parts (r->body_kind is set by this).  Fails as a change with EEXIST when
- * the id is taken.  Copies what it needs. */
+ * the id is taken, with EILSEQ when r->body_size or body_crc were set and are
+ * not those of body; sets them.  Copies what it needs. */
 void store_new_message(struct store_change *c, struct record *r,
     struct slice body);
 /* The same with a body that was written to a descriptor of store_body_file();
- * owns and closes fd.  File, link and directory are synced by the helpers
- * before the change joins a batch. */
+ * owns and closes fd.  Length and CRC are checked (EILSEQ), file, link and
+ * directory synced by the helpers before the change joins a batch. */
 void store_new_message_file(struct store_change *c, struct record *r, int fd);
 /* New state of a message that is there (else the change fails with ENOENT);
  * its body stays. */
@@ -158,7 +159,7 @@ size_t store_list_quarantine(struct store *s, uint64_t after, uint64_t *ids,
     size_t max);
 uint64_t store_total(struct store *s);
 int64_t store_counter(struct store *s, enum store_count which);
-/* Calls with each lane's record. */
+/* Calls with each lane's record; damaged ones are left out. */
 void store_each_lane(struct store *s, void (*each)(void *arg, uint32_t lane,
     struct slice key, struct slice state), void *arg);
 /* Up to max history values from (time, id) on, newest first when backward. */
@@ -170,8 +171,9 @@ void store_history(struct store *s, uint64_t since, bool backward,
 /* ---- house keeping ---- */
 
 /* Removes a bounded number of spool files that no record names, and history
- * beyond its age and size; call now and then.  Returns true while there is
- * more to do. */
+ * beyond its age and size; call now and then from a timer.  Returns true
+ * while there is more to do: call it again soon, but after store_complete()
+ * had its turn (never in a loop). */
 bool store_sweep(struct store *s, uint64_t history_before);
 /* Octets free for new mail on the spool's file system (statvfs, cached for a
  * second) and its size. */

@@ -1,0 +1,275 @@
+/* Checks across statements: names that are used are defined, names are
+ * defined once, what is odd is warned about.  monitor and tools; the look-up
+ * of names by every role. */
+#include <stdlib.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/htab.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "conf/directives.h"
+#include "mail/address.h"
+#include "mail/domain.h"
+#include "mail/pattern.h"
+
+/* ---- names ---- */
+
+struct names {
+	struct htab *index;		/* name to index + 1 */
+	const char **v;			/* for suggestions */
+	size_t n;
+};
+
+static void
+names_add(struct names *names, const char *name, size_t index)
+{
+	const char **slot = mem_push(&names->v, &names->n, sizeof(*slot));
+
+	*slot = name;
+	htab_put(names->index, slice_cstr(name), (void *)(index + 1));
+}
+
+static size_t
+names_find(const struct names *names, const char *name)
+{
+	size_t i = (size_t)htab_get(names->index, slice_cstr(name));
+
+	return i == 0 ? SIZE_MAX : i - 1;
+}
+
+static void
+names_free(struct names *names)
+{
+	htab_free(&names->index);
+	free(names->v);
+}
+
+static unsigned
+file_index(const struct build *b, const char *path)
+{
+	unsigned i;
+
+	for (i = 0; i < b->tree->n_files; i++)
+		if (b->paths[i] == path)
+			return i;
+	return 0;
+}
+
+static void
+collect(struct build *b, struct names names[3])
+{
+	const struct conf *conf = b->conf;
+	const struct conf_transport *t;
+	size_t i, other;
+
+	for (i = 0; i < conf->n_accounts; i++)
+		names_add(&names[REF_ACCOUNT], conf->accounts[i].name, i);
+	for (i = 0; i < conf->n_logins; i++)
+		names_add(&names[REF_LOGIN], conf->logins[i].name, i);
+	for (i = 0; i < conf->n_transports; i++) {
+		t = &conf->transports[i];
+		other = names_find(&names[REF_TRANSPORT], t->name);
+		if (other != SIZE_MAX)
+			conf_error(b->notes, file_index(b, t->where.file),
+			    t->where.line, "transport `%s` is defined "
+			    "already, in %s:%u", t->name,
+			    conf->transports[other].where.file,
+			    conf->transports[other].where.line);
+		else
+			names_add(&names[REF_TRANSPORT], t->name, i);
+	}
+}
+
+void
+conf_resolve(struct build *b)
+{
+	static const char *const kinds[] = {
+		[REF_ACCOUNT] = "account", [REF_TRANSPORT] = "transport",
+		[REF_LOGIN] = "login"
+	};
+	struct names names[3];
+	const struct conf_ref *r;
+	char buf[512];
+	size_t i, found;
+
+	memset(names, 0, sizeof(names));
+	for (i = 0; i < 3; i++)
+		names[i].index = htab_new();
+	collect(b, names);
+	for (i = 0; i < b->n_refs; i++) {
+		r = &b->refs[i];
+		found = names_find(&names[r->kind], r->name);
+		if (r->index != NULL)
+			*r->index = found;
+		if (found != SIZE_MAX || (r->kind == REF_TRANSPORT &&
+		    strcmp(r->name, "direct") == 0))
+			continue;
+		conf_error(b->notes, r->file, r->line,
+		    "there is no %s `%s`%s", kinds[r->kind], r->name,
+		    conf_suggestion(r->name, names[r->kind].v,
+		    names[r->kind].n, buf, sizeof(buf)));
+	}
+	for (i = 0; i < 3; i++)
+		names_free(&names[i]);
+}
+
+/* ---- errors that need more than one statement ---- */
+
+static void
+check_secret_files(struct build *b)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; b->check_files && i < b->tree->n_files; i++) {
+		if (b->secret_line[i] == 0 ||
+		    stat(b->paths[i], &st) == -1 ||
+		    (st.st_mode & (S_IRWXG | S_IRWXO) & 0066) == 0)
+			continue;
+		conf_error(b->notes, (unsigned)i, b->secret_line[i],
+		    "a secret stands in this file and others can read or "
+		    "change it (mode %04o): chmod 600 it, or put the secret "
+		    "into a file of its own",
+		    (unsigned)(st.st_mode & 07777));
+	}
+}
+
+/* Line of a global statement, 1 where it is not written. */
+static unsigned
+line_of(const struct build *b, const char *keyword, unsigned *file)
+{
+	const struct conf_stmt *s;
+	size_t i;
+
+	*file = 0;
+	for (i = 0; i < b->tree->root.n_kids; i++) {
+		s = &b->tree->root.kids[i];
+		if (word_is(&s->w[0], keyword)) {
+			*file = s->file;
+			return s->line;
+		}
+	}
+	return 1;
+}
+
+void
+conf_check_errors(struct build *b)
+{
+	const struct conf *conf = b->conf;
+	char a[32], z[32];
+	unsigned file, line;
+
+	check_secret_files(b);
+	if (conf->expire > conf->expire_max) {
+		line = line_of(b, "expire", &file);
+		conf_error(b->notes, file, line, "expire %s is longer than "
+		    "expire-max %s",
+		    num_duration_text(conf->expire, a, sizeof(a)),
+		    num_duration_text(conf->expire_max, z, sizeof(z)));
+	}
+}
+
+/* ---- what is odd ---- */
+
+static bool
+patterns_any(const struct conf_patterns *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->v[i].kind == MAIL_PATTERN_ANY)
+			return true;
+	return p->n == 0;
+}
+
+static void
+warn_direct(struct build *b)
+{
+	const struct conf *conf = b->conf;
+	const struct conf_route *r;
+	size_t i;
+
+	if (conf_feature_when(FEATURE_VIA_DIRECT) == NOW)
+		return;
+	for (i = 0; i < conf->n_routes; i++) {
+		r = &conf->routes[i];
+		if (patterns_any(&r->from) && patterns_any(&r->to) &&
+		    r->attempts == 0 && r->login.n == 0 &&
+		    r->client.n == 0 && !r->larger_set && r->age == 0)
+			return;
+	}
+	conf_warning(b->notes, 0, 0, "mail that no route matches would go "
+	    "directly to its recipients' servers, which is not supported "
+	    "yet: it waits in the queue (`route via TRANSPORT` sends the "
+	    "rest somewhere)");
+}
+
+static void
+warn_local(struct build *b)
+{
+	const struct conf *conf = b->conf;
+	struct slice local, domain;
+	char normal[MAIL_DOMAIN_MAX + 1];
+	unsigned file, line;
+	size_t i;
+
+	if (conf_transport_find(conf, "local") != SIZE_MAX)
+		return;
+	mail_address_split(slice_cstr(conf->postmaster), &local, &domain);
+	if (mail_domain_normal(domain, normal) == -1)
+		return;
+	for (i = 0; i < conf->local_domains.n; i++)
+		if (strcmp(conf->local_domains.v[i], normal) == 0)
+			break;
+	if (i == conf->local_domains.n)
+		return;
+	line = line_of(b, "local-domains", &file);
+	conf_warning(b->notes, file, line, "mail for local users (%s) has "
+	    "nowhere to go: define a transport `local`, or name a "
+	    "`postmaster` elsewhere", conf->local_domains.v[0]);
+}
+
+static void
+warn_logins(struct build *b)
+{
+	const struct conf *conf = b->conf;
+	size_t i;
+
+	for (i = 0; i < conf->n_listens; i++)
+		if (conf->listens[i].auth == AUTH_REQUIRED &&
+		    conf->n_logins == 0)
+			conf_warning(b->notes, file_index(b,
+			    conf->listens[i].where.file),
+			    conf->listens[i].where.line, "listen %s wants "
+			    "authentication, but there is no `login`",
+			    conf->listens[i].name);
+}
+
+static void
+warn_credentials(struct build *b)
+{
+	const struct conf *conf = b->conf;
+	const struct conf_transport *t;
+	size_t i;
+
+	for (i = 0; i < conf->n_transports; i++) {
+		t = &conf->transports[i];
+		if (t->kind == TRANSPORT_SUBMISSION && !t->has_credential &&
+		    t->certificate == NULL)
+			conf_warning(b->notes, file_index(b, t->where.file),
+			    t->where.line, "submission `%s` without "
+			    "`username` and `password`: nothing will be "
+			    "shown to the server", t->name);
+	}
+}
+
+void
+conf_check(struct build *b)
+{
+	warn_direct(b);
+	warn_local(b);
+	warn_logins(b);
+	warn_credentials(b);
+}

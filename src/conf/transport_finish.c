@@ -1,0 +1,122 @@
+/* What follows from the statements of a transport: ports, the mode of TLS,
+ * whether certificates are verified; and what does not fit together. */
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/directives.h"
+
+bool
+transport_is_network(const struct conf_transport *t)
+{
+	return t->kind == TRANSPORT_DIRECT ||
+	    t->kind == TRANSPORT_SMARTHOST ||
+	    t->kind == TRANSPORT_SUBMISSION || t->kind == TRANSPORT_LMTP;
+}
+
+/* Default ports; port 465 speaks TLS from the first octet. */
+static void
+finish_ports(struct build *b, const struct conf_stmt *s,
+    struct conf_transport *t)
+{
+	bool submission = t->kind == TRANSPORT_SUBMISSION;
+	size_t i, implicit = 0;
+
+	for (i = 0; i < t->n_hosts; i++) {
+		if (t->hosts[i].port == 0)
+			t->hosts[i].port = !submission ? 25 :
+			    t->tls == TLS_IMPLICIT ? 465 : 587;
+		if (t->hosts[i].port == 465)
+			implicit++;
+	}
+	if (t->tls != TLS_UNSET || implicit == 0)
+		return;
+	t->tls = TLS_IMPLICIT;
+	if (implicit < t->n_hosts && build_is_main(b))
+		build_error(b, s, NULL, "%s `%s`: port 465 takes another "
+		    "mode of TLS than the other ports; write `tls`, or two "
+		    "transports", s->w[0].s, t->name);
+}
+
+static void
+finish_tls(struct build *b, const struct conf_stmt *s,
+    struct conf_transport *t)
+{
+	bool pinned = t->tls_fingerprint.n > 0;
+	bool verified = t->tls_verify == VERIFY_ON ||
+	    t->tls_verify == VERIFY_DANE;
+
+	/* Who pins or verifies means it. */
+	if (t->tls == TLS_UNSET)
+		t->tls = t->has_credential || pinned || verified ?
+		    TLS_REQUIRED : TLS_OPPORTUNISTIC;
+	if ((t->tls == TLS_OPPORTUNISTIC || t->tls == TLS_OFF) &&
+	    (pinned || verified) && build_is_main(b))
+		build_error(b, s, NULL, "%s `%s`: `tls %s` does not go with "
+		    "%s", s->w[0].s, t->name, t->tls == TLS_OFF ? "off" :
+		    "opportunistic", pinned ? "tls-fingerprint" :
+		    "tls-verify");
+	if (t->tls_verify == VERIFY_UNSET)
+		t->tls_verify = t->tls == TLS_REQUIRED ||
+		    t->tls == TLS_IMPLICIT ? VERIFY_ON : VERIFY_OFF;
+}
+
+static void
+check_credential(struct build *b, const struct conf_stmt *s,
+    const struct conf_transport *t)
+{
+	if (t->username != NULL && !t->has_credential &&
+	    t->certificate == NULL)
+		build_error(b, s, NULL, "%s `%s`: a username, but no "
+		    "password", s->w[0].s, t->name);
+	if (t->password.kind != SECRET_NONE && t->username == NULL)
+		build_error(b, s, NULL, "%s `%s`: a password, but no "
+		    "username", s->w[0].s, t->name);
+	if (!t->has_credential || t->tls_fingerprint.n > 0)
+		return;
+	if (t->tls == TLS_OFF)
+		build_warning(b, s, "%s `%s`: a password without TLS",
+		    s->w[0].s, t->name);
+	else if (t->tls_verify_off_written)
+		build_warning(b, s, "%s `%s`: the password goes to a server "
+		    "whose certificate nobody verifies (tls-verify off)",
+		    s->w[0].s, t->name);
+	else if (t->tls == TLS_OPPORTUNISTIC)
+		build_warning(b, s, "%s `%s`: with `tls opportunistic` the "
+		    "certificate is not verified, and the password is shown "
+		    "to nobody; `tls required` is what is needed",
+		    s->w[0].s, t->name);
+}
+
+/* Statements that mean nothing for this kind. */
+static void
+check_idle(struct build *b, const struct conf_stmt *s,
+    const struct conf_transport *t)
+{
+	const struct conf_directive *d;
+	size_t i;
+
+	for (i = 0; i < s->n_kids; i++) {
+		d = conf_directive_find(CTX_TRANSPORT, s->kids[i].w[0].s);
+		if (d != NULL && (d->flags & NETWORK) != 0 &&
+		    !transport_is_network(t))
+			build_warning(b, &s->kids[i], "`%s` means nothing to "
+			    "a transport that does not use the network",
+			    d->name);
+	}
+}
+
+void
+transport_finish(struct build *b, const struct conf_stmt *s,
+    struct conf_transport *t)
+{
+	finish_ports(b, s, t);
+	finish_tls(b, s, t);
+	if (!build_is_main(b) || !t->kind_set)
+		return;
+	if (transport_is_network(t))
+		check_credential(b, s, t);
+	check_idle(b, s, t);
+	if (t->ipv4 == SWITCH_OFF && t->ipv6 == SWITCH_OFF)
+		build_error(b, s, NULL, "%s `%s`: ipv4 and ipv6 are both off",
+		    s->w[0].s, t->name);
+}

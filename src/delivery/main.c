@@ -1,0 +1,23 @@
+/* The program smarthostd-delivery: started by monitor, never by hand. */
+#include "delivery/delivery.h"
+#include "ipc/role.h"
+
+static void *
+create(struct loop *loop, int fd)
+{
+	return delivery_new(loop, fd);
+}
+
+static void
+destroy(void *role)
+{
+	struct delivery *d = role;
+
+	delivery_free(&d);
+}
+
+int
+main(int argc, char **argv)
+{
+	return role_main(ROLE_DELIVERY, argc, argv, create, destroy);
+}

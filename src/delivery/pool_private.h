@@ -1,0 +1,66 @@
+/* Inside of the pool: only pool.c and session.c include this. */
+#ifndef DELIVERY_POOL_PRIVATE_H
+#define DELIVERY_POOL_PRIVATE_H
+
+#include "delivery/pool.h"
+#include "delivery/reach.h"
+
+struct host {
+	const struct conf_host *conf;
+	unsigned sessions;
+	unsigned failures;		/* in a row */
+	uint64_t shunned_until;		/* mono ms: tried after the others */
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;	/* of all in the pool */
+	TAILQ_ENTRY(session) idle_link;
+	struct pool *pool;
+	size_t host;			/* place in the pool's */
+	char *helo;
+	char *remote;			/* once it is known */
+	bool plain;			/* no TLS this time */
+	bool idle;
+	struct reach *reach;		/* while connecting */
+	struct smtp_client *client;	/* then */
+	struct job *job;		/* that it was opened for, or works on */
+	bool ready;			/* has been */
+	uint64_t started_ms;
+	struct loop_timer idle_timer;
+};
+
+TAILQ_HEAD(session_list, session);
+
+struct pool {
+	struct pool_env *env;
+	const struct conf_transport *t;
+	struct host *hosts;
+	size_t n_hosts;
+	struct tls_context *tls;
+	struct err tls_err;		/* why there is none */
+	struct sockaddr_storage source4, source6;
+	struct job_list waiting;
+	struct session_list all, idle;	/* idle: used last stands first */
+	unsigned n_sessions;
+	bool draining;
+	struct loop_task dispatch;
+};
+
+/* Sessions (session.c); what happens to them comes back by the pool_*
+ * functions below. */
+void session_open(struct pool *p, size_t host, struct job *j, bool plain);
+void session_work(struct session *s, struct job *j);
+void session_quit(struct session *s);		/* idle ones */
+void session_drop(struct session *s);		/* any, without a word */
+
+/* The host cannot be used; the job goes on with the next one. */
+void pool_host_failed(struct pool *p, size_t host, struct job *j,
+    const char *text);
+void pool_host_works(struct pool *p, size_t host);
+/* The job goes first in the queue again. */
+void pool_take_back(struct pool *p, struct job *j);
+void pool_wake(struct pool *p);			/* something may begin */
+/* The name that a session for this job says at EHLO. */
+const char *pool_helo(const struct pool *p, const struct job *j);
+
+#endif

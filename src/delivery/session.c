@@ -1,0 +1,225 @@
+/*
+ * A session of a pool: opened for a job, used for more of them, ended when it
+ * has lain idle, is worn out or breaks.  Run by delivery.  What went wrong
+ * before it was ready is the host's failure; then the pool decides.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "delivery/pool_private.h"
+#include "io/sockaddr.h"
+
+static void on_ready(void *arg);
+static void on_done(void *arg, struct job *j);
+static void on_ended(void *arg, enum smtp_client_end how, struct job *left,
+    const char *text);
+
+static const struct smtp_client_events client_events = {
+	on_ready, on_done, on_ended
+};
+
+static void
+session_unidle(struct session *s)
+{
+	if (!s->idle)
+		return;
+	s->idle = false;
+	TAILQ_REMOVE(&s->pool->idle, s, idle_link);
+	loop_timer_cancel(s->pool->env->client.loop, &s->idle_timer);
+}
+
+static void
+session_free(struct session *s)
+{
+	struct pool *p = s->pool;
+
+	session_unidle(s);
+	reach_cancel(&s->reach);
+	smtp_client_free(&s->client);
+	TAILQ_REMOVE(&p->all, s, link);
+	p->n_sessions--;
+	p->hosts[s->host].sessions--;
+	free(s->helo);
+	free(s->remote);
+	free(s);
+	pool_wake(p);
+}
+
+void
+session_quit(struct session *s)
+{
+	if (s->client != NULL)
+		smtp_client_quit(s->client);
+	session_free(s);
+}
+
+void
+session_drop(struct session *s)
+{
+	session_free(s);
+}
+
+static void
+on_idle(void *arg)
+{
+	session_quit(arg);
+}
+
+void
+session_work(struct session *s, struct job *j)
+{
+	session_unidle(s);
+	s->job = j;
+	smtp_client_start(s->client, j);
+}
+
+/* ---- what the client says ---- */
+
+static void
+on_ready(void *arg)
+{
+	struct session *s = arg;
+	struct pool *p = s->pool;
+	struct job *j = s->job;
+
+	if (!s->ready) {
+		s->ready = true;
+		pool_host_works(p, s->host);
+		if (j != NULL) {
+			j->connect_ms = (uint32_t)(clock_mono_ms() -
+			    s->started_ms);
+			j->fresh = false;
+			session_work(s, j);
+			return;
+		}
+	}
+	if (smtp_client_full(s->client) || p->draining ||
+	    p->t->idle_timeout == 0) {
+		session_quit(s);
+		return;
+	}
+	s->idle = true;
+	TAILQ_INSERT_HEAD(&p->idle, s, idle_link);
+	loop_timer_set(p->env->client.loop, &s->idle_timer,
+	    p->t->idle_timeout);
+	if (!TAILQ_EMPTY(&p->waiting))
+		pool_wake(p);
+}
+
+static void
+on_done(void *arg, struct job *j)
+{
+	struct session *s = arg;
+
+	s->job = NULL;
+	job_finish(j);
+}
+
+/* Before it was ready: what becomes of the job. */
+static void
+not_ready(struct session *s, enum smtp_client_end how, const char *text)
+{
+	struct pool *p = s->pool;
+	struct job *j = s->job;
+	char *whole = mem_printf("connect to %s: %s", s->remote, text);
+
+	s->job = NULL;
+	if (j == NULL)
+		;
+	else if (how == SMTP_END_CREDENTIAL) {
+		free(j->remote);
+		j->remote = mem_strdup(s->remote);
+		job_fail(j, JOB_CREDENTIAL, whole);
+		job_finish(j);
+	} else if (how == SMTP_END_TLS) {
+		j->no_tls |= UINT64_C(1) << s->host;
+		pool_take_back(p, j);
+	} else
+		pool_host_failed(p, s->host, j, whole);
+	free(whole);
+}
+
+static void
+on_ended(void *arg, enum smtp_client_end how, struct job *left,
+    const char *text)
+{
+	struct session *s = arg;
+
+	if (left != NULL) {
+		s->job = NULL;
+		left->fresh = true;
+		pool_take_back(s->pool, left);
+	} else if (!s->ready)
+		not_ready(s, how, text);
+	session_free(s);
+}
+
+/* ---- opening ---- */
+
+static void
+on_reached(void *arg, int fd, const char *remote, const struct err *e)
+{
+	struct session *s = arg;
+	struct pool *p = s->pool;
+	const struct conf_transport *t = p->t;
+	struct smtp_client_target to = {
+		.transport = t,
+		.host = p->hosts[s->host].conf->name,
+		.remote = remote,
+		.helo = s->helo,
+		.tls = s->plain ? TLS_OFF : t->tls,
+		.context = p->tls,
+		.lmtp = t->kind == TRANSPORT_LMTP
+	};
+	struct job *j = s->job;
+
+	s->reach = NULL;
+	if (fd < 0) {
+		s->job = NULL;
+		if (j != NULL)
+			pool_host_failed(p, s->host, j, e->text);
+		session_free(s);
+		return;
+	}
+	s->remote = mem_strdup(remote);
+	s->client = smtp_client_new(&p->env->client, fd, &to, &client_events,
+	    s);
+}
+
+static unsigned
+families(const struct conf_transport *t)
+{
+	return (t->ipv4 != SWITCH_OFF ? RESOLVE_V4 : 0) |
+	    (t->ipv6 != SWITCH_OFF ? RESOLVE_V6 : 0);
+}
+
+void
+session_open(struct pool *p, size_t host, struct job *j, bool plain)
+{
+	struct session *s = mem_zalloc(sizeof(*s));
+	struct reach_options o = {
+		.loop = p->env->client.loop,
+		.resolver = p->env->resolver,
+		.host = p->hosts[host].conf->name,
+		.port = p->hosts[host].conf->port,
+		.families = families(p->t),
+		.connect_ms = p->t->connect_timeout,
+		.source4 = p->source4,
+		.source6 = p->source6
+	};
+
+	s->pool = p;
+	s->host = host;
+	s->job = j;
+	s->plain = plain;
+	s->helo = mem_strdup(pool_helo(p, j));
+	s->started_ms = clock_mono_ms();
+	loop_timer_init(&s->idle_timer, on_idle, s);
+	TAILQ_INSERT_TAIL(&p->all, s, link);
+	p->n_sessions++;
+	p->hosts[host].sessions++;
+	s->reach = reach_start(&o, on_reached, s);
+}

@@ -1,0 +1,77 @@
+/*
+ * STARTTLS and TLS from the first octet on.  Run by delivery.  RFC 3207:
+ * what the server said before TLS is forgotten, what it sends behind its 220
+ * in plain ends the session.  Where TLS is opportunistic, a handshake that
+ * fails is told apart, so that another connection may do without.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "delivery/smtp_client_private.h"
+
+#define HANDSHAKE_MS 60000u
+
+void
+tls_enter(struct smtp_client *c)
+{
+	client_puts(c, "STARTTLS\r\n");
+}
+
+void
+tls_begin(struct smtp_client *c)
+{
+	struct err e = { 0, "" };
+
+	client_state(c, ST_HANDSHAKE);
+	if (conn_start_tls_client(c->conn, c->to.context, c->to.host,
+	    c->to.transport->tls_name, HANDSHAKE_MS, &e) < 0)
+		client_end(c, SMTP_END_UNREACHABLE, "TLS: %s", e.text);
+}
+
+void
+tls_reply(struct smtp_client *c)
+{
+	if (c->reply.code == 220) {
+		memset(&c->caps, 0, sizeof(c->caps));
+		tls_begin(c);
+		return;
+	}
+	if (c->to.tls == TLS_REQUIRED) {
+		client_end(c, SMTP_END_UNREACHABLE, "STARTTLS refused: %s",
+		    client_reply_text(c));
+		return;
+	}
+	if (c->reply.code < 400) {
+		client_broken(c, "\"%s\"", client_reply_text(c));
+		return;
+	}
+	/* Opportunistic, and the session is as good as before. */
+	c->caps.flags &= ~(unsigned)SMTP_CAP_STARTTLS;
+	if (c->to.transport->has_credential)
+		auth_ask(c);
+	else
+		hello_ready(c);
+}
+
+void
+tls_secured(struct smtp_client *c)
+{
+	if (c->state != ST_HANDSHAKE)
+		return;
+	free(c->tls_text);
+	c->tls_text = mem_printf("%s %s", conn_tls_version(c->conn),
+	    conn_tls_cipher(c->conn));
+	if (c->to.tls == TLS_IMPLICIT)
+		client_state(c, ST_GREETING);
+	else
+		client_state(c, ST_EHLO);
+}
+
+void
+tls_failed(struct smtp_client *c, const struct err *why)
+{
+	client_end(c, c->to.tls == TLS_OPPORTUNISTIC ? SMTP_END_TLS :
+	    SMTP_END_UNREACHABLE, "TLS handshake failed: %s",
+	    why != NULL ? why->text : "the server closed the connection");
+}

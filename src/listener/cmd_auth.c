@@ -1,0 +1,338 @@
+/* AUTH (listener; RFC 4954): carries the exchange between the client and the
+ * auth role, in which the passwords are.  A client with `auth any` is told
+ * yes to everything; that counts for nothing, and nothing of it is kept or
+ * logged. */
+#include "listener/session.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "ipc/msg.h"
+#include "listener/base64.h"
+
+#define AUTH_MS 60000
+
+/* What the auth role can do; later ones go in front. */
+static const char *const known[] = { "PLAIN", "LOGIN" };
+#define KNOWN (sizeof known / sizeof *known)
+
+static bool
+is_auth_any(const struct session *s)
+{
+	return s->block != NULL && s->block->auth == AUTH_ANY;
+}
+
+/* Both send the password as it is. */
+static bool
+plain_allowed(const struct session *s)
+{
+	switch (s->ep->conf->auth_without_tls) {
+	case SWITCH_ON:
+		return true;
+	case SWITCH_OFF:
+		return s->tls;
+	case SWITCH_UNSET:
+		break;
+	}
+	return s->tls || s->loopback;
+}
+
+static bool
+configured(const struct session *s, const char *mechanism)
+{
+	const struct conf_list *list = &s->ep->conf->auth_mechanisms;
+	size_t i;
+
+	if (list->n == 0)
+		return true;
+	for (i = 0; i < list->n; i++)
+		if (slice_eq_case_cstr(slice_cstr(list->v[i]), mechanism))
+			return true;
+	return false;
+}
+
+/* There is somebody who could log in here, TLS or not. */
+static bool
+possible(const struct session *s)
+{
+	size_t i;
+
+	if (s->ep->conf->auth == AUTH_OFF || !listener_has_logins(s->owner))
+		return false;
+	for (i = 0; i < KNOWN; i++)
+		if (configured(s, known[i]))
+			return true;
+	return false;
+}
+
+bool
+smtpd_auth_offered(const struct session *s)
+{
+	if (s->auth_done)
+		return false;
+	return is_auth_any(s) || (possible(s) && plain_allowed(s) &&
+	    s->owner->auth != NULL);
+}
+
+void
+smtpd_auth_mechanisms(const struct session *s, struct strbuf *out)
+{
+	size_t i;
+
+	for (i = 0; i < KNOWN; i++) {
+		if (!is_auth_any(s) && !configured(s, known[i]))
+			continue;
+		strbuf_putc(out, ' ');
+		strbuf_puts(out, known[i]);
+	}
+}
+
+static const char *
+mechanism_named(const struct session *s, struct slice name)
+{
+	size_t i;
+
+	for (i = 0; i < KNOWN; i++)
+		if (slice_eq_case_cstr(name, known[i]))
+			return configured(s, known[i]) ? known[i] : NULL;
+	return NULL;
+}
+
+static void
+log_result(const struct session *s, const char *result, const char *text)
+{
+	log_begin(LL_INFO, "auth");
+	log_str("login", s->login);
+	log_str("client", s->client_text);
+	log_str("listener", s->ep->conf->name);
+	log_str("result", result);
+	log_str("text", text);
+	log_end();
+}
+
+/* A challenge in base64; raw may be empty. */
+static void
+challenge(struct session *s, struct slice raw)
+{
+	struct strbuf *b = &s->owner->scratch;
+
+	strbuf_clear(b);
+	strbuf_puts(b, "334 ");
+	smtpd_base64_encode(raw, b);
+	strbuf_puts(b, "\r\n");
+	session_set_state(s, ST_AUTH);
+	session_say(s, b->p, b->n);
+}
+
+/* ---- auth any ---- */
+
+static void
+any_done(struct session *s)
+{
+	s->auth_any = AUTH_ANY_NONE;
+	s->auth_done = true;
+	session_set_state(s, ST_READY);
+	SAY(s, "235 2.7.0 Authentication successful\r\n");
+}
+
+static void
+any_start(struct session *s, const struct smtp_auth *a)
+{
+	bool login = slice_eq_case_cstr(a->mechanism, "LOGIN");
+
+	if (a->has_initial && !login) {
+		any_done(s);
+	} else if (login && !a->has_initial) {
+		s->auth_any = AUTH_ANY_PASSWORD;
+		challenge(s, SLICE_LIT("Username:"));
+	} else if (login) {
+		s->auth_any = AUTH_ANY_LAST;
+		challenge(s, SLICE_LIT("Password:"));
+	} else {
+		s->auth_any = AUTH_ANY_LAST;
+		/* CRAM-MD5 wants one that looks like an id; others take it */
+		challenge(s, slice_eq_case_cstr(a->mechanism, "PLAIN") ?
+		    SLICE_LIT("") : SLICE_LIT("<1.1@localhost>"));
+	}
+}
+
+static void
+any_line(struct session *s)
+{
+	if (s->auth_any == AUTH_ANY_PASSWORD) {
+		s->auth_any = AUTH_ANY_LAST;
+		challenge(s, SLICE_LIT("Password:"));
+	} else {
+		any_done(s);
+	}
+}
+
+/* ---- the auth role ---- */
+
+static void
+over(struct session *s, enum refusal_id id)
+{
+	s->exchange = 0;
+	session_set_state(s, ST_READY);
+	if (id != REFUSE_NOTHING)
+		session_refuse(s, id);
+}
+
+static void
+succeeded(struct session *s, const char *login)
+{
+	const struct conf *conf = s->owner->conf;
+	size_t i;
+
+	s->login = mem_strdup(login);
+	for (i = 0; i < conf->n_logins; i++)
+		if (strcmp(conf->logins[i].name, login) == 0)
+			s->login_conf = &conf->logins[i];
+	s->auth_done = true;
+	over(s, REFUSE_NOTHING);
+	SAY(s, "235 2.7.0 Authentication successful\r\n");
+	log_result(s, "ok", NULL);
+}
+
+static void
+answered(struct session *s, const struct msg_auth_step *step)
+{
+	switch (step->state) {
+	case AUTH_CONTINUE:
+		challenge(s, step->data);
+		return;
+	case AUTH_OK:
+		if (step->login != NULL) {
+			succeeded(s, step->login);
+			return;
+		}
+		break;
+	case AUTH_REFUSED:
+		log_result(s, "refused", step->text);
+		over(s, REFUSE_AUTH_FAILED);
+		return;
+	case AUTH_NO_MECHANISM:
+		log_result(s, "no mechanism", step->text);
+		over(s, REFUSE_AUTH_MECHANISM);
+		return;
+	default:
+		break;
+	}
+	log_result(s, "temporary", step->text);
+	over(s, REFUSE_AUTH_TEMPORARY);
+}
+
+static void
+on_step(void *arg, struct port_message *m)
+{
+	struct msg_auth_step step = { 0 };
+	struct session *s = arg;
+
+	session_answered(s);
+	if (m == NULL || m->type != MSG_AUTH_STEP ||
+	    msg_auth_step_decode(m->data, &step) != 0) {
+		log_result(s, "temporary", "no answer");
+		over(s, REFUSE_AUTH_TEMPORARY);
+	} else {
+		answered(s, &step);
+		msg_auth_step_clear(&step);
+	}
+	session_run(s);
+}
+
+/* base64 from the client (of a whole line, or an initial response) on its way
+ * to the auth role; start: with mechanism. */
+static void
+forward(struct session *s, const char *mechanism, bool has_data,
+    struct slice base64)
+{
+	struct port *auth = s->owner->auth;
+	struct strbuf raw = STRBUF_INIT, msg = STRBUF_INIT;
+	struct msg_auth m = { .session = s->exchange, .has_data = has_data };
+	uint64_t ref;
+
+	/* The exchange may have died with an earlier auth role. */
+	if (auth == NULL || (mechanism == NULL && s->exchange == 0)) {
+		over(s, REFUSE_AUTH_TEMPORARY);
+		return;
+	}
+	if (has_data && smtpd_base64_decode(base64, &raw) != 0) {
+		smtpd_auth_drop(s);
+		over(s, REFUSE_AUTH_BASE64);
+		goto out;
+	}
+	m.data = strbuf_slice(&raw);
+	if (mechanism != NULL) {
+		m.session = s->exchange = ++s->owner->next_exchange;
+		m.mechanism = mem_strdup(mechanism);
+		m.client = mem_strdup(s->client_text);
+		m.secure = true;	/* or it would not have been offered */
+	}
+	msg_auth_encode(&msg, &m);
+	m.data = slice_of("", 0);
+	msg_auth_clear(&m);
+	ref = session_request(s, auth, AUTH_MS, on_step, ST_AUTH_WAIT);
+	port_send(auth, mechanism != NULL ? MSG_AUTH_START : MSG_AUTH_NEXT,
+	    ref, strbuf_slice(&msg));
+out:
+	if (raw.n > 0)
+		mem_wipe(raw.p, raw.n);
+	if (msg.n > 0)
+		mem_wipe(msg.p, msg.n);
+	strbuf_free(&raw);
+	strbuf_free(&msg);
+}
+
+void
+smtpd_auth_drop(struct session *s)
+{
+	struct strbuf msg = STRBUF_INIT;
+	struct msg_auth m = { .session = s->exchange };
+
+	if (s->exchange != 0 && s->owner->auth != NULL) {
+		msg_auth_encode(&msg, &m);
+		port_send(s->owner->auth, MSG_AUTH_DROP, 0,
+		    strbuf_slice(&msg));
+		strbuf_free(&msg);
+	}
+	s->exchange = 0;
+}
+
+void
+smtpd_auth_line(struct session *s, struct slice line)
+{
+	if (slice_eq_cstr(line, "*")) {
+		s->auth_any = AUTH_ANY_NONE;
+		smtpd_auth_drop(s);
+		over(s, REFUSE_AUTH_CANCELLED);
+	} else if (s->auth_any != AUTH_ANY_NONE) {
+		any_line(s);
+	} else {
+		forward(s, NULL, true, line);
+	}
+}
+
+void
+smtpd_auth(struct session *s, const struct smtp_command *c)
+{
+	struct smtp_refusal no;
+	struct smtp_auth a;
+	const char *mechanism;
+
+	if (s->auth_done) {
+		session_refuse(s, REFUSE_AUTH_TWICE);
+	} else if (smtp_auth_parse(c->arg, &a, &no) != 0) {
+		session_refuse_as(s, "syntax", &no);
+	} else if (is_auth_any(s)) {
+		any_start(s, &a);
+	} else if (!possible(s)) {
+		session_refuse(s, REFUSE_NOT_OFFERED);
+	} else if ((mechanism = mechanism_named(s, a.mechanism)) == NULL) {
+		session_refuse(s, REFUSE_AUTH_MECHANISM);
+	} else if (!plain_allowed(s)) {
+		session_refuse(s, REFUSE_AUTH_ENCRYPTION);
+	} else {
+		forward(s, mechanism, a.has_initial, a.initial);
+	}
+}

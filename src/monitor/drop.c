@@ -1,0 +1,213 @@
+/*
+ * SPOOL/drop: messages of the sendmail shim that were written while the
+ * daemon was down.  Each complete file (a name without a leading dot) that is
+ * regular, has one link and is no symbolic link is copied into a memfd, and
+ * libexec/local hands the copy to submit.sock as the file's owner; then the
+ * file goes.  What is refused for good is kept as NAME.refused and told in
+ * the log; what fails for now is tried again.
+ */
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "monitor/run_command.h"
+
+#define RESCAN 60000		/* ms; also after a temporary failure */
+#define SUBMIT_LIMIT 600000	/* ms */
+
+struct drop {
+	struct monitor *m;
+	int dir;
+	int notify;
+	struct loop_fd watch;
+	struct loop_timer rescan;
+	struct run *run;		/* one at a time */
+	char name[NAME_MAX + 1];	/* of the one that is handed over */
+	struct stat st;
+};
+
+static void drop_scan(void *arg);
+
+/* Still the file that was copied. */
+static bool
+same_file(const struct drop *d)
+{
+	struct stat st;
+
+	return fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_ino == d->st.st_ino && st.st_dev == d->st.st_dev;
+}
+
+static void
+drop_done(void *arg, uint8_t status, const char *text)
+{
+	struct drop *d = arg;
+	char aside[NAME_MAX + 16];
+
+	d->run = NULL;
+	if (status == 0) {
+		if (same_file(d))
+			(void)unlinkat(d->dir, d->name, 0);
+	} else if (status == EX_TEMPFAIL) {
+		loop_timer_set(d->m->loop, &d->rescan, RESCAN);
+		return;			/* the others would fare no better */
+	} else {
+		snprintf(aside, sizeof(aside), ".%s.refused", d->name);
+		log_msg(LL_ERROR, "drop", "%s of uid %u is refused, and kept "
+		    "as %s: %s", d->name, (unsigned)d->st.st_uid, aside,
+		    text);
+		if (same_file(d))
+			(void)renameat(d->dir, d->name, d->dir, aside);
+	}
+	drop_scan(d);
+}
+
+/* A copy that its owner cannot change any more; -1. */
+static int
+drop_copy(int from, off_t size)
+{
+	int to = memfd_create("drop", MFD_CLOEXEC);
+	char block[65536];
+	off_t done = 0;
+	ssize_t n = 0;
+
+	while (to >= 0 && done < size) {
+		n = read(from, block, sizeof(block));
+		if (n <= 0 || fs_write_all(to, block, (size_t)n) < 0)
+			break;
+		done += n;
+	}
+	if (to >= 0 && (done != size || lseek(to, 0, SEEK_SET) != 0)) {
+		close(to);
+		return -1;
+	}
+	return to;
+}
+
+/* 1: being handed over; 0: not to be taken. */
+static int
+drop_take(struct drop *d, const char *name)
+{
+	char *path = mem_printf("%s/submit.sock",
+	    d->m->conf->runtime_directory);
+	char *argv[] = { (char *)(uintptr_t)"local",
+	    (char *)(uintptr_t)"submit", path, NULL };
+	struct identity who = { .change = geteuid() == 0 };
+	int fd, copy = -1;
+
+	fd = openat(d->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+	    O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &d->st) < 0 || !S_ISREG(d->st.st_mode) ||
+	    d->st.st_nlink != 1 || d->st.st_size > (off_t)(2 *
+	    d->m->conf->max_message_size + 1024 * 1024))
+		goto out;
+	/* Without root only our own messages can be handed over as whom they
+	 * are from. */
+	if (!who.change && d->st.st_uid != geteuid())
+		goto out;
+	who.uid = d->st.st_uid;
+	who.gid = d->st.st_gid;
+	copy = drop_copy(fd, d->st.st_size);
+	if (copy < 0)
+		goto out;
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	d->run = run_start(d->m, &who, argv, copy, SUBMIT_LIMIT, drop_done,
+	    d);
+out:
+	if (fd >= 0)
+		close(fd);
+	if (copy >= 0)
+		close(copy);
+	free(path);
+	return d->run != NULL;
+}
+
+static void
+drop_scan(void *arg)
+{
+	struct drop *d = arg;
+	struct dirent *f;
+	DIR *dir;
+	int fd;
+
+	if (d->run != NULL || d->m->stopping)
+		return;
+	fd = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((f = readdir(dir)) != NULL) {
+		if (f->d_name[0] != '.' && drop_take(d, f->d_name))
+			break;
+	}
+	closedir(dir);
+	loop_timer_set(d->m->loop, &d->rescan, RESCAN);
+}
+
+static void
+drop_changed(void *arg, unsigned what)
+{
+	struct drop *d = arg;
+	char events[4096];
+
+	(void)what;
+	while (read(d->notify, events, sizeof(events)) > 0)
+		;
+	drop_scan(d);
+}
+
+void
+drop_start(struct monitor *m)
+{
+	struct drop *d = mem_zalloc(sizeof(*d));
+	char *path = mem_printf("%s/drop", m->conf->spool_directory);
+
+	d->m = m;
+	m->drop = d;
+	loop_timer_init(&d->rescan, drop_scan, d);
+	d->dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	d->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (d->notify >= 0) {
+		(void)inotify_add_watch(d->notify, path, IN_MOVED_TO);
+		loop_fd_init(m->loop, &d->watch, d->notify, drop_changed, d);
+		loop_fd_want(&d->watch, LOOP_READ);
+	}
+	free(path);
+	drop_scan(d);
+}
+
+void
+drop_stop(struct monitor *m)
+{
+	struct drop *d = m->drop;
+
+	if (d == NULL)
+		return;
+	m->drop = NULL;
+	loop_timer_cancel(m->loop, &d->rescan);
+	if (d->run != NULL)
+		run_forget(d->run);
+	if (d->notify >= 0) {
+		loop_fd_del(&d->watch);
+		close(d->notify);
+	}
+	if (d->dir >= 0)
+		close(d->dir);
+	free(d);
+}

@@ -1,0 +1,23 @@
+/* Running a program of libexec as somebody, with a time limit, a clean
+ * environment and one descriptor as its standard input. */
+#ifndef MONITOR_RUN_COMMAND_H
+#define MONITOR_RUN_COMMAND_H
+
+#include "monitor/monitor.h"
+
+/* exit_status is of sysexits (75 where it was killed or late); text is what
+ * it said first, printable or empty. */
+typedef void run_done(void *arg, uint8_t exit_status, const char *text);
+
+/* argv[0] is a program's name in libexec; the list ends in NULL.  in is
+ * borrowed.  NULL: it cannot be started.  done is called once, unless the run
+ * is forgotten before. */
+struct run *run_start(struct monitor *m, const struct identity *who,
+    char *const argv[], int in, uint64_t limit_ms, run_done *done, void *arg);
+/* Its end is nobody's business any more; it runs on. */
+void run_forget(struct run *r);
+/* A child has ended; false: it was none of these. */
+bool run_child(struct monitor *m, pid_t pid, int status);
+void run_forget_all(struct monitor *m);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * Jobs for delivery: an attempt that is recorded goes to the next process in
+ * turn that has credit, body and all.  Run by queue.
+ *
+ * Without a process it waits in RAM (bounded by the lanes' windows); a body
+ * that cannot be read is settled as broken.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/received.h"
+#include "queue/internal.h"
+
+#define FEW 16
+
+static void
+job_done(void *arg, struct port_message *pm)
+{
+	struct attempt *a = arg;
+	struct message *m = a->m;
+	struct msg_job_done d;
+
+	if (pm != NULL && pm->fd >= 0)
+		errno = EPROTO;		/* nobody asked for one */
+	if (pm == NULL) {
+		settle_lost(a);
+	} else if (pm->type != MSG_JOB_DONE ||
+	    msg_job_done_decode(pm->data, &d) < 0) {
+		log_msg(LL_ERROR, "channel", "%s: a result that is garbage",
+		    a->peer->port != NULL ? port_name(a->peer->port) :
+		    "delivery");
+		settle_lost(a);
+	} else {
+		settle_job(a, &d);
+		msg_job_done_clear(&d);
+	}
+	message_rest(m);
+}
+
+static void
+job_fill(const struct attempt *a, struct msg_job *j, struct msg_job_rcpt *rc)
+{
+	const struct record *r = a->m->rec;
+	const struct envelope *env = r->env;
+	size_t k;
+
+	memset(j, 0, sizeof(*j));
+	j->id = a->m->id;
+	j->transport = a->lane->name;
+	j->from = env->from;
+	j->eight_bit = (env->flags & ENVELOPE_8BITMIME) != 0;
+	j->smtputf8 = (env->flags & ENVELOPE_SMTPUTF8) != 0;
+	j->ret = (uint8_t)env->ret;
+	j->envid = env->envid;
+	j->body_size = r->body_size;
+	j->body_crc = r->body_crc;
+	j->rcpt = rc;
+	j->n_rcpt = (uint32_t)a->n_rcpt;
+	for (k = 0; k < a->n_rcpt; k++) {
+		const struct recipient *to = &env->recipients[a->rcpt[k]];
+
+		rc[k].index = a->rcpt[k];
+		rc[k].address = to->address;
+		rc[k].notify = (uint8_t)to->notify;
+		rc[k].orcpt = to->orcpt;
+	}
+}
+
+static void
+job_meta(const struct attempt *a, struct strbuf *meta)
+{
+	struct msg_job_rcpt few[FEW], *rc = few;
+	struct strbuf trace = STRBUF_INIT;
+	const struct envelope *env = a->m->rec->env;
+	struct msg_job j;
+
+	if (a->n_rcpt > FEW)
+		rc = mem_zarray(a->n_rcpt, sizeof(*rc));
+	job_fill(a, &j, rc);
+	received_compose(&trace, env, a->m->q->conf->hostname,
+	    a->n_rcpt == 1 ? env->recipients[a->rcpt[0]].address : NULL);
+	j.trace = trace.p;
+	msg_job_encode(meta, &j);
+	strbuf_free(&trace);
+	if (rc != few)
+		free(rc);
+}
+
+/* The message and its attempts may have ended when this returns. */
+static void
+job_send(struct attempt *a, struct peer *p)
+{
+	struct message *m = a->m;
+	struct strbuf meta = STRBUF_INIT;
+	struct err e = { 0, "" };
+	int fd = -1;
+
+	if (message_need_body(m, &e) < 0 ||
+	    (m->rec->body_kind == BODY_FILE &&
+	    (fd = store_open_body(m->q->store, m->rec, &e)) < 0)) {
+		settle_broken(a, &e);
+		return;
+	}
+	(void)FAULT("queue.before_job");
+	job_meta(a, &meta);
+	a->state = ATTEMPT_RUNNING;
+	a->peer = p;
+	p->refs++;
+	a->sent_us = clock_mono_us();
+	a->ref = port_request(p->port, 0, job_done, a);
+	if (fd >= 0)
+		port_transfer_fd(p->port, MSG_JOB, a->ref,
+		    strbuf_slice(&meta), fd);
+	else
+		port_transfer(p->port, MSG_JOB, a->ref, strbuf_slice(&meta),
+		    strbuf_slice(&m->body));
+	strbuf_free(&meta);
+}
+
+void
+job_send_unsent(struct queue *q)
+{
+	struct attempt *a;
+	struct message *m;
+	struct peer *p;
+
+	while ((a = TAILQ_FIRST(&q->unsent)) != NULL &&
+	    (p = peer_for_job(q)) != NULL) {
+		m = a->m;
+		TAILQ_REMOVE(&q->unsent, a, wait);
+		a->state = ATTEMPT_RECORDING;
+		job_send(a, p);
+		message_rest(m);
+	}
+}
+
+void
+job_wait(struct attempt *a)
+{
+	a->state = ATTEMPT_UNSENT;
+	TAILQ_INSERT_TAIL(&a->m->q->unsent, a, wait);
+}
+
+void
+job_start(struct attempt *a)
+{
+	struct queue *q = a->m->q;
+	struct peer *p;
+
+	if (local_settle(a))
+		return;
+	if (lane_is_local(a->lane)) {
+		local_start(a);
+		return;
+	}
+	p = TAILQ_EMPTY(&q->unsent) ? peer_for_job(q) : NULL;
+	if (p != NULL)
+		job_send(a, p);
+	else
+		job_wait(a);
+}

@@ -1,0 +1,190 @@
+/*
+ * Attempts: made for recipients that are due, and recorded before they begin,
+ * so that no crash can make us hammer a server.  Run by queue.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "queue/internal.h"
+
+static struct attempt *
+attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
+    uint64_t fallback, const struct route_pick *pick)
+{
+	struct attempt *a = mem_zalloc(sizeof(*a));
+
+	a->m = m;
+	a->home = a->lane = l;
+	a->line = line;
+	a->due = due;
+	a->fallback = fallback;
+	a->started = clock_real_ms();
+	memcpy(a->via, pick->via, pick->n_via * sizeof(a->via[0]));
+	a->n_via = pick->n_via;
+	a->route = route_text(pick->route);
+	if (TAILQ_EMPTY(&m->attempts))
+		m->q->active++;
+	TAILQ_INSERT_TAIL(&m->attempts, a, link);
+	l->active[line]++;
+	return a;
+}
+
+void
+attempt_free(struct attempt *a)
+{
+	struct message *m = a->m;
+	struct queue *q = m->q;
+
+	if (a->state == ATTEMPT_SLOT)
+		TAILQ_REMOVE(&a->lane->waiting, a, wait);
+	else if (a->lane != a->home)
+		a->lane->active[LINE_RETRY]--;
+	if (a->state == ATTEMPT_UNSENT)
+		TAILQ_REMOVE(&q->unsent, a, wait);
+	a->home->active[a->line]--;
+	lane_kick(q, a->home);
+	if (a->lane != a->home)
+		lane_kick(q, a->lane);
+	TAILQ_REMOVE(&m->attempts, a, link);
+	if (TAILQ_EMPTY(&m->attempts))
+		q->active--;
+	peer_unref(&a->peer);
+	free(a->route);
+	free(a->rcpt);
+	free(a);
+}
+
+static bool
+attempt_fits(const struct attempt *a, const struct route_pick *pick,
+    uint64_t fallback)
+{
+	return a->fallback == fallback && a->n_via == pick->n_via &&
+	    memcmp(a->via, pick->via, a->n_via * sizeof(a->via[0])) == 0 &&
+	    a->n_rcpt < lane_recipients(a->home);
+}
+
+/* The attempt of this round that the recipient can join, or a new one; NULL:
+ * no slot. */
+static struct attempt *
+attempt_for(struct message *m, struct lane *l, enum line line, uint64_t due,
+    uint64_t fallback, const struct route_pick *pick)
+{
+	struct attempt *a = TAILQ_LAST(&m->attempts, attempt_list);
+
+	if (a != NULL && a->state == ATTEMPT_LEASING && a->home == l &&
+	    a->due == due && attempt_fits(a, pick, fallback))
+		return a;
+	if (lane_free_slots(l) == 0)
+		return NULL;
+	return attempt_new(m, l, line, due, fallback, pick);
+}
+
+static void
+attempt_join(struct attempt *a, uint32_t i)
+{
+	struct record_rcpt *rc = &a->m->rec->rcpt[i];
+
+	*(uint32_t *)mem_push(&a->rcpt, &a->n_rcpt, sizeof(*a->rcpt)) = i;
+	rc->attempts++;
+	rc->last_attempt = a->started;
+	rc->lane = lane_line(a->home, a->line) | STORE_LEASED;
+	rc->due = a->fallback;
+}
+
+/* One fallback time for all that have made as many attempts. */
+struct fallback {
+	uint32_t attempts;
+	uint64_t time;
+};
+
+static uint64_t
+fallback_time(struct queue *q, struct fallback *f, uint32_t attempts,
+    uint64_t now)
+{
+	if (f->time == 0 || f->attempts != attempts) {
+		f->attempts = attempts;
+		f->time = now + retry_step(q, attempts);
+	}
+	return f->time;
+}
+
+/* false: no slot is free for it. */
+static bool
+lease_recipient(struct message *m, size_t i, struct lane *l, enum line line,
+    const struct route_pick *pick, struct fallback *f, uint64_t now)
+{
+	struct record_rcpt *rc = &m->rec->rcpt[i];
+	struct attempt *a;
+
+	if (pick->n_via == 0) {
+		settle_fail(m, i, RCPT_FAILED, 550, 1, 1, "User unknown");
+		return true;
+	}
+	if (pick->via[0] != l) {	/* its route has changed */
+		rc->lane = lane_line(pick->via[0], line);
+		return true;
+	}
+	a = attempt_for(m, l, line, rc->due,
+	    fallback_time(m->q, f, rc->attempts + 1, now), pick);
+	if (a == NULL)
+		return false;
+	attempt_join(a, (uint32_t)i);
+	return true;
+}
+
+size_t
+lease_message(struct message *m, struct lane *l, enum line line,
+    uint64_t time, const struct route_pick *known, bool *left)
+{
+	struct queue *q = m->q;
+	struct record *r = m->rec;
+	struct fallback f = { 0, 0 };
+	struct route_pick pick;
+	uint64_t now = clock_real_ms();
+	bool expired = m->stored && now >= retry_expires(q, r);
+	size_t i, n = 0;
+
+	*left = false;
+	for (i = 0; i < r->env->recipient_count; i++) {
+		struct record_rcpt *rc = &r->rcpt[i];
+
+		if (rc->state != RCPT_PENDING || rc->due != time ||
+		    rc->lane != lane_line(l, line))
+			continue;
+		n++;
+		if (expired) {
+			settle_fail(m, i, RCPT_EXPIRED, 554, 4, 7,
+			    "Delivery time expired");
+			continue;
+		}
+		if (known == NULL)
+			route_pick(q, r, i, &pick);
+		if (!lease_recipient(m, i, l, line, known ? known : &pick, &f,
+		    now))
+			*left = true;
+	}
+	if (n > 0 && m->stored)
+		message_touch(m, true);
+	return n;
+}
+
+void
+lease_undo(struct attempt *a)
+{
+	struct record *r = a->m->rec;
+	size_t k;
+
+	for (k = 0; k < a->n_rcpt; k++) {
+		struct record_rcpt *rc = &r->rcpt[a->rcpt[k]];
+
+		if (rc->state != RCPT_PENDING)
+			continue;
+		if (rc->attempts > 0)
+			rc->attempts--;
+		rc->lane = r->held ? 0 : lane_line(a->home, a->line);
+		rc->due = r->held ? 0 : a->due;
+	}
+	attempt_free(a);
+}

@@ -1,0 +1,143 @@
+/*
+ * Where a recipient goes now: its pinned transport, the place of local
+ * recipients, or the routes, judged anew at each attempt.  Run by queue.
+ *
+ * Always finds something, but for recipients of local-domains that have no
+ * place (550 5.1.1).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "conf/route_choice.h"
+#include "mail/address.h"
+#include "mail/domain.h"
+#include "queue/internal.h"
+
+/* A bare local part belongs to us, too. */
+bool
+route_is_local(const struct queue *q, const char *address)
+{
+	struct slice local, domain;
+	char name[MAIL_DOMAIN_MAX + 1];
+
+	mail_address_split(slice_cstr(address), &local, &domain);
+	if (domain.n == 0)
+		return true;
+	if (mail_domain_normal(domain, name) < 0)
+		return false;
+	return htab_get(q->local_domains, slice_cstr(name)) != NULL;
+}
+
+void
+route_configure(struct queue *q)
+{
+	const struct conf *conf = q->conf;
+	char name[MAIL_DOMAIN_MAX + 1];
+	size_t i;
+
+	htab_free(&q->local_domains);
+	q->local_domains = htab_new();
+	for (i = 0; i < conf->local_domains.n; i++)
+		if (mail_domain_normal(slice_cstr(conf->local_domains.v[i]),
+		    name) == 0)
+			htab_put(q->local_domains, slice_cstr(name), q);
+	i = conf_transport_find(conf, "local");
+	q->local = i == SIZE_MAX ? NULL : &conf->transports[i];
+	q->postmaster_elsewhere = conf->postmaster != NULL &&
+	    !route_is_local(q, conf->postmaster);
+}
+
+void
+route_localize(const struct queue *q, struct envelope *env)
+{
+	size_t i;
+
+	if (q->local != NULL || !q->postmaster_elsewhere)
+		return;
+	for (i = 0; i < env->recipient_count; i++) {
+		struct recipient *r = &env->recipients[i];
+
+		if (!route_is_local(q, r->address))
+			continue;
+		free(r->address);
+		r->address = mem_strdup(q->conf->postmaster);
+	}
+}
+
+static void
+pick_answer(struct queue *q, const struct route_answer *a,
+    struct route_pick *out)
+{
+	size_t i;
+
+	out->route = a->route;
+	for (i = 0; i < a->n_via && out->n_via < VIA_MAX; i++)
+		out->via[out->n_via++] = a->via[i] == SIZE_MAX ?
+		    q->lane_direct : q->lane_of[a->via[i]];
+	if (out->n_via == 0)
+		out->via[out->n_via++] = q->lane_direct;
+}
+
+void
+route_pick(struct queue *q, const struct record *r, size_t i,
+    struct route_pick *out)
+{
+	const struct envelope *env = r->env;
+	const char *to = env->recipients[i].address;
+	uint64_t now = clock_real_ms();
+	struct route_query query;
+	struct route_answer answer;
+
+	out->n_via = 0;
+	out->route = NULL;
+	if (r->pinned != NULL) {
+		out->via[out->n_via++] = lane_named(q, r->pinned);
+		return;
+	}
+	if (route_is_local(q, to)) {
+		if (q->local != NULL)
+			out->via[out->n_via++] = lane_named(q, "local");
+		return;
+	}
+	memset(&query, 0, sizeof(query));
+	query.from = env->from;
+	query.to = to;
+	query.login = env->login;
+	query.client = env->client;
+	query.uid = env->uid;
+	query.attempts = r->rcpt[i].attempts;
+	query.size = r->body_size;
+	query.age = now > env->received_ms ? now - env->received_ms : 0;
+	query.account = r->account;
+	memset(&answer, 0, sizeof(answer));
+	route_choose(q->conf, &query, &answer, NULL, NULL);
+	pick_answer(q, &answer, out);
+}
+
+/* Cheaper than a format: it is made for each attempt. */
+char *
+route_text(const struct conf_route *route)
+{
+	char digits[12];
+	size_t n, k = sizeof(digits);
+	unsigned line;
+	char *text;
+
+	if (route == NULL || route->where.file == NULL)
+		return NULL;
+	line = route->where.line;
+	do {
+		digits[--k] = (char)('0' + line % 10);
+		line /= 10;
+	} while (line > 0);
+	n = strlen(route->where.file);
+	text = mem_alloc(n + 1 + sizeof(digits) - k + 1);
+	memcpy(text, route->where.file, n);
+	text[n++] = ':';
+	memcpy(text + n, digits + k, sizeof(digits) - k);
+	text[n + sizeof(digits) - k] = 0;
+	return text;
+}

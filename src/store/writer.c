@@ -1,0 +1,159 @@
+/* The store's writer thread, inside queue: takes all changes that wait, has
+ * them applied in one transaction, and hands them back in one list with one
+ * wake of the loop.  There is no timer but for lazy changes, which wait up to
+ * 5 ms for company.  It never touches the log or anything of the loop's.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "store/internal.h"
+
+#define REAP_EVERY_US (10u * 1000 * 1000)
+
+uint64_t
+store_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+void
+writer_queue(struct store *s, struct store_change *c)
+{
+	bool first = STAILQ_EMPTY(&s->waiting);
+
+	STAILQ_INSERT_TAIL(&s->waiting, c, link);
+	if (c->lazy)
+		c->queued_us = store_now_us();
+	else
+		s->n_urgent++;
+	if (s->writer_idle && !s->corked && (first || !c->lazy))
+		pthread_cond_signal(&s->writer_cond);
+}
+
+static void
+file_gone(struct store *s, uint64_t id)
+{
+	*(uint64_t *)mem_push(&s->gone, &s->n_gone, sizeof(uint64_t)) = id;
+}
+
+/* Files to remove: those of messages that are gone now, and those that were
+ * linked for a message that did not come to be. */
+static void
+collect_gone(struct store *s, const struct store_change *c)
+{
+	size_t i;
+
+	if (c->code == 0)
+		for (i = 0; i < c->n_gone; i++)
+			file_gone(s, c->gone[i]);
+	else
+		for (i = 0; i < c->n_files; i++)
+			if (c->files[i].linked)
+				file_gone(s, c->files[i].id);
+}
+
+void
+writer_finish(struct store *s, struct change_list *list)
+{
+	struct store_change *c;
+	bool wake;
+
+	if (STAILQ_EMPTY(list))
+		return;
+	pthread_mutex_lock(&s->lock);
+	STAILQ_FOREACH(c, list, link)
+		if (c->n_gone != 0 || c->n_files != 0)
+			collect_gone(s, c);
+	wake = STAILQ_EMPTY(&s->done);
+	STAILQ_CONCAT(&s->done, list);
+	if (s->n_gone != 0)
+		pthread_cond_signal(&s->helper_cond);
+	if (s->closing)
+		pthread_cond_signal(&s->done_cond);
+	pthread_mutex_unlock(&s->lock);
+	if (wake && s->wake != NULL)
+		s->wake(s->wake_arg);
+}
+
+/* Waits until a batch is to be written; false: the end. */
+static bool
+wait_batch(struct store *s)
+{
+	struct timespec ts;
+	uint64_t now, due;
+
+	for (;;) {
+		bool hurry = s->closing || s->stop_writer;
+		int timed = 0;
+
+		if (STAILQ_EMPTY(&s->waiting)) {
+			if (s->stop_writer)
+				return false;
+		} else if (hurry || (s->n_urgent > 0 && !s->corked)) {
+			return true;
+		} else if (!s->corked) {
+			now = store_now_us();
+			due = STAILQ_FIRST(&s->waiting)->queued_us + LAZY_US;
+			if (now >= due)
+				return true;
+			ts.tv_sec = (time_t)(due / 1000000);
+			ts.tv_nsec = (long)(due % 1000000) * 1000;
+			timed = 1;
+		}
+		s->writer_idle = true;
+		if (timed)
+			pthread_cond_timedwait(&s->writer_cond, &s->lock,
+			    &ts);
+		else
+			pthread_cond_wait(&s->writer_cond, &s->lock);
+		s->writer_idle = false;
+	}
+}
+
+static void
+take_batch(struct store *s, struct change_list *list)
+{
+	struct store_change *c;
+	size_t octets = 0, ops = 0;
+
+	while ((c = STAILQ_FIRST(&s->waiting)) != NULL &&
+	    (STAILQ_EMPTY(list) || (octets + c->ops.n <= BATCH_OCTETS &&
+	    ops + c->n_ops <= BATCH_OPS))) {
+		STAILQ_REMOVE_HEAD(&s->waiting, link);
+		STAILQ_INSERT_TAIL(list, c, link);
+		octets += c->ops.n;
+		ops += c->n_ops;
+		if (!c->lazy)
+			s->n_urgent--;
+	}
+}
+
+void *
+writer_main(void *arg)
+{
+	struct store *s = arg;
+	struct change_list list;
+	uint64_t reaped = store_now_us(), now;
+
+	pthread_mutex_lock(&s->lock);
+	while (wait_batch(s)) {
+		STAILQ_INIT(&list);
+		take_batch(s, &list);
+		pthread_mutex_unlock(&s->lock);
+		batch_run(s, &list);
+		writer_finish(s, &list);
+		now = store_now_us();
+		if (now - reaped > REAP_EVERY_US) {
+			/* A killed relayctl keeps old pages from reuse. */
+			db_reap_readers(&s->db);
+			reaped = now;
+		}
+		pthread_mutex_lock(&s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
