@@ -7,6 +7,7 @@
  * its deletion, that of the due entry, and a line of history.  SECONDS is the
  * time for each line of the table.
  */
+#include <ftw.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -223,6 +224,15 @@ run_files(struct bench *b, size_t batch, double seconds)
 	free(r);
 }
 
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -230,7 +240,7 @@ main(int argc, char **argv)
 	struct bench b = { .event = eventfd(0, EFD_CLOEXEC) };
 	struct store_options o = { .wake = wake, .wake_arg = &b };
 	double seconds = argc > 2 ? atof(argv[2]) : 1.0;
-	char tmp[] = "store_bench.XXXXXX", *rm;
+	char tmp[] = "store_bench.XXXXXX";
 	struct err e;
 	size_t i;
 
@@ -251,10 +261,7 @@ main(int argc, char **argv)
 	store_close(&b.s);
 	free(b.large);
 	close(b.event);
-	if (argc > 1)
-		return 0;
-	rm = mem_printf("rm -rf %s", tmp);
-	i = (size_t)system(rm);
-	free(rm);
-	return i == 0 ? 0 : 1;
+	if (argc <= 1)
+		nftw(tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return 0;
 }

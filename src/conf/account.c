@@ -179,15 +179,17 @@ own_address(struct build *b, const struct conf_stmt *s,
 		value_add_pattern(b, &a->senders, &p);
 }
 
-/* The submission transport that stands in the account, if one does. */
+/* The submission transport that stands in the account, if one does; errors:
+ * how many there were before the account. */
 static void
 own_transport(struct build *b, const struct conf_stmt *s,
-    struct conf_account *a, struct conf_transport *t)
+    struct conf_account *a, struct conf_transport *t, size_t errors)
 {
 	struct conf *conf = b->conf;
 
 	if (!t->kind_set) {
-		if (t->touched && build_is_main(b))
+		if (t->touched && b->notes->n_errors == errors &&
+		    build_is_main(b))
 			build_error(b, s, NULL, "account `%s` has statements "
 			    "of a transport, but no `submission HOST:PORT`",
 			    a->name);
@@ -206,7 +208,7 @@ set_account(struct build *b, void *obj, const struct conf_stmt *s,
 	struct conf *conf = obj;
 	struct conf_account a;
 	struct conf_transport t;
-	size_t i;
+	size_t i, errors = b->notes->n_errors;
 
 	memset(&a, 0, sizeof(a));
 	a.where = build_where(b, s);
@@ -220,7 +222,7 @@ set_account(struct build *b, void *obj, const struct conf_stmt *s,
 		if (!s->kids[i].bad && conf_directive_find(d->block,
 		    s->kids[i].w[0].s) == NULL)
 			t.touched = true;
-	own_transport(b, s, &a, &t);
+	own_transport(b, s, &a, &t, errors);
 	for (i = 0; i < conf->n_accounts; i++) {
 		if (strcmp(conf->accounts[i].name, a.name) == 0)
 			build_error(b, s, &s->w[1], "account `%s` is defined "

@@ -82,8 +82,8 @@ mask_host_bits(struct conf_net *net)
 	for (i = 0; i < octets; i++) {
 		if (net->bits >= 8 * (i + 1))
 			continue;
-		mask = net->bits <= 8 * i ? 0 :
-		    (unsigned char)(0xff00u >> (net->bits - 8 * i));
+		mask = (unsigned char)(net->bits <= 8 * i ? 0 :
+		    0xff00u >> (net->bits - 8 * i));
 		if ((net->addr[i] & ~mask & 0xff) != 0)
 			any = true;
 		net->addr[i] &= mask;
@@ -177,7 +177,7 @@ value_choice(struct build *b, const struct conf_stmt *s,
 	char buf[64];
 	size_t n = 0;
 
-	for (; choices[n].name != NULL && n < CHOICES_MAX; n++) {
+	for (; n < CHOICES_MAX && choices[n].name != NULL; n++) {
 		names[n] = choices[n].name;
 		if (!word_is(w, names[n])) {
 			strbuf_printf(&list, "%s%s", n > 0 ? ", " : "",

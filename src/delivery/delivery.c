@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/fault.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
@@ -26,13 +25,10 @@
 #include "ipc/port.h"
 #include "ipc/role.h"
 
-#define SYSTEM_FILE_MAX (8u * 1024 * 1024)	/* octets */
-
 struct delivery {
 	struct role_base base;
 	struct loop *loop;
 	struct conf *conf;
-	struct strbuf ca;		/* where the view brings none */
 	struct resolver *resolver;
 	struct pool_env env;
 	struct pool **pools;		/* by the transport's place in conf;
@@ -197,42 +193,18 @@ on_peer(void *arg, const struct msg_peer *m, int fd, struct err *e)
 
 /* ---- what monitor says ---- */
 
-/* Files of the system that names and certificates are looked up in; read
- * once, before the role is confined.  What is missing is empty. */
-static void
-read_system(const char *path, struct strbuf *out)
-{
-	struct err e = { 0, "" };
-
-	if (access(path, R_OK) == 0 &&
-	    fs_read_file(path, SYSTEM_FILE_MAX, out, &e) < 0)
-		log_msg(LL_WARN, "delivery", "%s", e.text);
-}
-
 static int
 make_resolver(struct delivery *d, struct err *e)
 {
-	struct strbuf hosts = STRBUF_INIT, servers = STRBUF_INIT;
-	struct strbuf anchors = STRBUF_INIT;
 	struct resolver_options o = {
+		.hosts = slice_cstr(d->conf->etc_hosts),
 		.servers = (const char *const *)d->conf->resolver.v,
 		.server_count = d->conf->resolver.n,
-		.dnssec = d->conf->dnssec
+		.dnssec = d->conf->dnssec,
+		.anchors = slice_cstr(d->conf->trust_anchor)
 	};
 
-	read_system("/etc/hosts", &hosts);
-	read_system("/etc/resolv.conf", &servers);
-	if (d->conf->dnssec && d->conf->trust_anchor != NULL)
-		read_system(d->conf->trust_anchor, &anchors);
-	else if (d->conf->dnssec)
-		read_system("/usr/share/dns/root.key", &anchors);
-	o.hosts = strbuf_slice(&hosts);
-	o.resolv_conf = strbuf_slice(&servers);
-	o.anchors = strbuf_slice(&anchors);
 	d->resolver = resolver_new(d->loop, &o, e);
-	strbuf_free(&hosts);
-	strbuf_free(&servers);
-	strbuf_free(&anchors);
 	return d->resolver != NULL ? 0 : -1;
 }
 
@@ -264,13 +236,9 @@ on_view(void *arg, struct slice view, struct err *e)
 	d->conf = conf_view_decode(view, CONF_DELIVERY, e);
 	if (d->conf == NULL || make_resolver(d, e) < 0)
 		return -1;
-	if (d->conf->tls_ca == NULL)
-		read_system("/etc/ssl/certs/ca-certificates.crt", &d->ca);
-	else
-		strbuf_puts(&d->ca, d->conf->tls_ca);
 	d->env.resolver = d->resolver;
 	d->env.hostname = d->conf->hostname;
-	d->env.ca = strbuf_slice(&d->ca);
+	d->env.ca = slice_cstr(d->conf->tls_ca);
 	d->env.emptied = emptied;
 	d->env.arg = d;
 	d->n_pools = d->conf->n_transports;
@@ -365,7 +333,6 @@ delivery_free(struct delivery **dp)
 	smtp_client_env_clear(&d->env.client);
 	resolver_free(&d->resolver);
 	strbuf_free(&d->out);
-	strbuf_free(&d->ca);
 	conf_free(&d->conf);
 	free(d);
 }

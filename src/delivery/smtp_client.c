@@ -216,6 +216,22 @@ is_stale(const struct smtp_client *c)
 	    c->transactions > 1;
 }
 
+/* Recipients without a final answer are temporarily refused: said says what
+ * the server said, otherwise the text is ours and gets a code in front. */
+static void
+refuse_rest(struct smtp_client *c, bool said, int code,
+    struct mail_status st, const char *text)
+{
+	char buf[1200], status[MAIL_STATUS_LEN + 1];
+
+	if (!said) {
+		snprintf(buf, sizeof(buf), "%d %s %s", code,
+		    mail_status_text(st, status), text);
+		text = buf;
+	}
+	job_answer_rest(c->job, code, st, text);
+}
+
 /* The session ends in the middle of things; politely where the server itself
  * says so. */
 static void
@@ -233,7 +249,7 @@ client_cut(struct smtp_client *c, bool politely, int code,
 		c->job = NULL;
 		job_reopen(left);
 	} else if (c->job != NULL)
-		job_answer_rest(c->job, code, st, text);
+		refuse_rest(c, politely, code, st, text);
 	if (log_enabled(LL_DEBUG)) {
 		log_begin(LL_DEBUG, "smtp-client");
 		log_str("relay", c->to.remote);

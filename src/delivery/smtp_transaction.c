@@ -79,8 +79,8 @@ too_large(struct smtp_client *c)
 		max = c->caps.size;
 	if (max == 0 || c->job->size <= max)
 		return false;
-	snprintf(text, sizeof(text), "message of %llu octets is too large for "
-	    "%s, which takes %llu", (unsigned long long)c->job->size,
+	snprintf(text, sizeof(text), "552 5.3.4 message of %llu octets is too "
+	    "large for %s, which takes %llu", (unsigned long long)c->job->size,
 	    c->to.remote, (unsigned long long)max);
 	job_answer_rest(c->job, 552, MAIL_STATUS(5, 3, 4), text);
 	return true;
@@ -97,8 +97,8 @@ refuse_utf8(struct smtp_client *c)
 
 	if (has_cap(c, SMTP_CAP_SMTPUTF8))
 		return;
-	snprintf(text, sizeof(text), "%s does not support SMTPUTF8, which "
-	    "this address needs", c->to.remote);
+	snprintf(text, sizeof(text), "553 5.6.7 %s does not support SMTPUTF8, "
+	    "which this address needs", c->to.remote);
 	for (i = 0; i < j->m.n_rcpt; i++) {
 		if (from || mail_has_8bit(slice_cstr(j->m.rcpt[i].address)))
 			job_answer(j, i, 553, MAIL_STATUS(5, 6, 7), text);
@@ -410,7 +410,7 @@ final_reply(struct smtp_client *c)
 		answer_next_accepted(c);
 	else
 		answer_all(c, RCPT_ACCEPTED);
-	t->clean = t->accepted > 0 && code / 100 == 2;
+	t->clean = t->accepted > 0 && (code / 100 == 2 || c->to.lmtp);
 	if (t->finals > 0 && --t->finals > 0)
 		return;
 	transaction_end(c);

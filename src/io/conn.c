@@ -90,7 +90,8 @@ on_reap(void *arg)
 		conn_gone(c);
 		return;
 	}
-	conn_tls_free(c);
+	if (c->tls_ops != NULL)
+		c->tls_ops->free(c);
 	strbuf_free(&c->in_own);
 	strbuf_free(&c->out);
 	free(c->why);
@@ -136,7 +137,7 @@ void
 conn_linger(struct conn *c)
 {
 	if (c->tls == TLS_ON) {
-		switch (conn_tls_end(c)) {
+		switch (c->tls_ops->end(c)) {
 		case IO_AGAIN:
 			c->blocked = true;
 			conn_interest(c);
@@ -253,7 +254,7 @@ on_fd(void *arg, unsigned what)
 		return;
 	}
 	if (c->tls == TLS_SHAKE) {
-		conn_tls_step(c);
+		c->tls_ops->step(c);
 		return;
 	}
 	if (what == LOOP_WRITE) {
@@ -293,7 +294,7 @@ on_work(void *arg)
 	if (c->tls == TLS_FLUSH)
 		conn_out_push(c);
 	if (c->tls == TLS_SHAKE && c->end == CONN_OPEN)
-		conn_tls_step(c);
+		c->tls_ops->step(c);
 	if (c->due_drained) {
 		c->due_drained = false;
 		if (c->life == LIFE_OWNED && c->ev.drained != NULL)
@@ -392,7 +393,7 @@ conn_do_read(struct conn *c)
 		return;
 	if (max > LOOP_SCRATCH)
 		max = LOOP_SCRATCH;
-	r = c->tls == TLS_ON ? conn_tls_read(c, p, max, &n) :
+	r = c->tls == TLS_ON ? c->tls_ops->read(c, p, max, &n) :
 	    plain_read(c, p, max, &n);
 	if (r == IO_END) {
 		c->read_end = true;

@@ -62,7 +62,7 @@ push_some(struct conn *c)
 		c->out_plain -= n;
 		break;
 	case TLS_ON:
-		r = conn_tls_write(c, p, left, &n);
+		r = c->tls_ops->write(c, p, left, &n);
 		break;
 	default:
 		r = plain_write(c, p, left, &n);

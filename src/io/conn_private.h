@@ -2,8 +2,6 @@
 #ifndef IO_CONN_PRIVATE_H
 #define IO_CONN_PRIVATE_H
 
-#include <openssl/ssl.h>
-
 #include "base/strbuf.h"
 #include "io/conn.h"
 
@@ -17,6 +15,21 @@ enum conn_life { LIFE_OWNED, LIFE_CLOSING, LIFE_LINGER, LIFE_GONE };
 
 /* What one read or write came to, besides octets. */
 enum conn_io { IO_MORE, IO_AGAIN, IO_END, IO_ERROR };
+
+struct conn;
+
+/* TLS, behind pointers: a role that uses plain connections only is not linked
+ * with OpenSSL.  Octets moved are added to *n. */
+struct conn_tls_ops {
+	enum conn_io (*read)(struct conn *c, char *p, size_t max, size_t *n);
+	enum conn_io (*write)(struct conn *c, const char *p, size_t len,
+	    size_t *n);
+	/* Goes on with the handshake; from the loop only. */
+	void (*step)(struct conn *c);
+	/* close_notify; IO_AGAIN when the socket is full. */
+	enum conn_io (*end)(struct conn *c);
+	void (*free)(struct conn *c);
+};
 
 struct conn {
 	struct loop *loop;
@@ -41,7 +54,8 @@ struct conn {
 	size_t out_low;
 	size_t out_plain;		/* TLS_FLUSH: octets to go in plain */
 
-	SSL *ssl;
+	const struct conn_tls_ops *tls_ops;	/* NULL: plain */
+	struct ssl_st *ssl;
 	struct tls_context *ctx;
 	struct err *why;		/* of a failure, until it is told */
 	size_t discarded;		/* LIFE_LINGER */
@@ -84,15 +98,5 @@ void conn_gone(struct conn *c);
 void conn_out_push(struct conn *c);
 /* The same from the loop: calls drained(), goes on with closing. */
 void conn_out_turn(void *arg);
-
-/* conn_tls.c: octets moved are added to *n. */
-enum conn_io conn_tls_read(struct conn *c, char *p, size_t max, size_t *n);
-enum conn_io conn_tls_write(struct conn *c, const char *p, size_t len,
-    size_t *n);
-/* Goes on with the handshake; from the loop only. */
-void conn_tls_step(struct conn *c);
-/* close_notify; IO_AGAIN when the socket is full. */
-enum conn_io conn_tls_end(struct conn *c);
-void conn_tls_free(struct conn *c);
 
 #endif

@@ -22,6 +22,30 @@
 
 #define SHAKE_MS	30000
 
+static enum conn_io tls_read(struct conn *c, char *p, size_t max, size_t *n);
+static enum conn_io tls_write(struct conn *c, const char *p, size_t len,
+    size_t *n);
+static void tls_step(struct conn *c);
+static enum conn_io tls_end(struct conn *c);
+static void tls_free(struct conn *c);
+
+static const struct conn_tls_ops ops = {
+	.read = tls_read,
+	.write = tls_write,
+	.step = tls_step,
+	.end = tls_end,
+	.free = tls_free,
+};
+
+static void
+tls_free(struct conn *c)
+{
+	SSL_free(c->ssl);
+	c->ssl = NULL;
+	tls_context_free(&c->ctx);
+	c->tls_ops = NULL;
+}
+
 /* ---- starting ---- */
 
 static int
@@ -43,6 +67,7 @@ tls_prepare(struct conn *c, struct tls_context *ctx, struct err *e)
 		return -1;
 	}
 	c->ctx = tls_context_ref(ctx);
+	c->tls_ops = &ops;
 	return 0;
 }
 
@@ -96,20 +121,12 @@ conn_start_tls_client(struct conn *c, struct tls_context *ctx,
 		return -1;
 	if (set_names(c->ssl, name, verify_name) < 0) {
 		tls_error(e, "TLS: name of the server");
-		conn_tls_free(c);
+		tls_free(c);
 		return -1;
 	}
 	SSL_set_connect_state(c->ssl);
 	tls_begin(c, limit_ms);
 	return 0;
-}
-
-void
-conn_tls_free(struct conn *c)
-{
-	SSL_free(c->ssl);
-	c->ssl = NULL;
-	tls_context_free(&c->ctx);
 }
 
 /* ---- errors ---- */
@@ -172,8 +189,8 @@ tls_done(struct conn *c)
 		c->ev.secured(c->arg);
 }
 
-void
-conn_tls_step(struct conn *c)
+static void
+tls_step(struct conn *c)
 {
 	int r, error;
 
@@ -201,8 +218,8 @@ conn_tls_step(struct conn *c)
 
 /* ---- records ---- */
 
-enum conn_io
-conn_tls_read(struct conn *c, char *p, size_t max, size_t *n)
+static enum conn_io
+tls_read(struct conn *c, char *p, size_t max, size_t *n)
 {
 	int r, error;
 
@@ -239,8 +256,8 @@ conn_tls_read(struct conn *c, char *p, size_t max, size_t *n)
 	}
 }
 
-enum conn_io
-conn_tls_write(struct conn *c, const char *p, size_t len, size_t *n)
+static enum conn_io
+tls_write(struct conn *c, const char *p, size_t len, size_t *n)
 {
 	int r, error;
 
@@ -264,8 +281,8 @@ conn_tls_write(struct conn *c, const char *p, size_t len, size_t *n)
 	}
 }
 
-enum conn_io
-conn_tls_end(struct conn *c)
+static enum conn_io
+tls_end(struct conn *c)
 {
 	int r;
 

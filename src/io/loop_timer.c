@@ -216,10 +216,17 @@ static void
 on_alarm(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop_alarm *a = arg;
+	uint64_t now;
 
 	(void)fd;
 	(void)what;
 	loop_enter(a->loop);
+	/* libevent's clock is coarse and may be a few ms ahead of the time. */
+	now = clock_mono_us();
+	if (now < a->deadline) {
+		set_event(&a->ev, (a->deadline - now) / 1000 + 1);
+		return;
+	}
 	a->cb(a->arg);
 }
 
@@ -236,7 +243,10 @@ loop_alarm_init(struct loop *l, struct loop_alarm *a,
 void
 loop_alarm_set(struct loop_alarm *a, uint64_t ms)
 {
-	set_event(&a->ev, ms < LONGEST_MS ? ms : LONGEST_MS);
+	if (ms > LONGEST_MS)
+		ms = LONGEST_MS;
+	a->deadline = clock_mono_us() + ms * 1000;
+	set_event(&a->ev, ms);
 }
 
 void

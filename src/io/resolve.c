@@ -26,7 +26,7 @@ struct resolver {
 	struct loop *loop;
 	struct hosts *hosts;
 	struct dns *dns;
-	TAILQ_HEAD(, resolve_query) queries;
+	TAILQ_HEAD(resolve_queries, resolve_query) queries;
 };
 
 /* One question to DNS; a query has one or two. */

@@ -20,9 +20,9 @@ struct resolver;
 struct resolve_query;
 
 struct resolver_options {
-	struct slice hosts;		/* content of /etc/hosts; may be empty */
-	struct slice resolv_conf;	/* content; only nameserver lines count */
-	const char *const *servers;	/* ADDRESS[:PORT], instead of these */
+	struct slice hosts;		/* of /etc/hosts; may be empty */
+	struct slice resolv_conf;	/* content; its nameserver lines */
+	const char *const *servers;	/* ADDRESS[:PORT] instead of these */
 	size_t server_count;
 	bool dnssec;			/* validate with the anchors */
 	struct slice anchors;		/* DS or DNSKEY, one on each line */

@@ -25,7 +25,7 @@ struct dns {
 	struct ub_ctx *ctx;		/* NULL before the first query */
 	struct loop_fd fd;
 	struct loop_task reap;
-	TAILQ_HEAD(, dns_call) calls;
+	TAILQ_HEAD(dns_calls, dns_call) calls;
 	char **servers;			/* "address@port" */
 	size_t server_count;
 	char *anchors;
@@ -304,7 +304,7 @@ dns_ask(struct dns *d, const char *name, enum dns_type type, dns_cb *cb,
 	c->cb = cb;
 	c->arg = arg;
 	full = mem_printf("%s.", name);
-	r = ub_resolve_async(d->ctx, full, type, CLASS_IN, c, on_result,
+	r = ub_resolve_async(d->ctx, full, (int)type, CLASS_IN, c, on_result,
 	    &c->id);
 	free(full);
 	if (r != 0) {

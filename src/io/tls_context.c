@@ -154,24 +154,47 @@ use_chain(SSL_CTX *ssl, BIO *bio, X509 *leaf)
 	return pem_ended() ? 0 : -1;
 }
 
-static int
-use_key(SSL_CTX *ssl, const struct tls_pem *pem)
+static bool
+holds(struct slice s, const char *text)
 {
+	return s.n > 0 && memmem(s.p, s.n, text, strlen(text)) != NULL;
+}
+
+/* OpenSSL's own words for a missing or wrong passphrase help nobody. */
+static int
+key_error(const struct tls_pem *pem, struct slice text, struct err *e)
+{
+	ERR_clear_error();
+	if (!holds(text, "PRIVATE KEY-----"))
+		return err_set(e, EINVAL, "holds no PEM private key");
+	if (!holds(text, "ENCRYPTED"))
+		return err_set(e, EINVAL, "private key: damaged");
+	return err_set(e, EINVAL, "private key: %s", pem->passphrase.n > 0 ?
+	    "damaged, or another passphrase" :
+	    "encrypted, and no passphrase is given");
+}
+
+static int
+use_key(SSL_CTX *ssl, const struct tls_pem *pem, struct err *e)
+{
+	struct slice text = pem->key.n > 0 ? pem->key : pem->chain;
 	struct slice pass = pem->passphrase;
-	EVP_PKEY *key;
+	EVP_PKEY *key = NULL;
 	BIO *bio;
 	int r;
 
-	bio = bio_of(pem->key.n > 0 ? pem->key : pem->chain);
-	if (bio == NULL)
-		return -1;
-	key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &pass);
+	bio = bio_of(text);
+	if (bio != NULL)
+		key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase,
+		    &pass);
 	BIO_free(bio);
 	if (key == NULL)
-		return -1;
+		return key_error(pem, text, e);
 	r = SSL_CTX_use_PrivateKey(ssl, key);
 	EVP_PKEY_free(key);
-	return r == 1 && SSL_CTX_check_private_key(ssl) == 1 ? 0 : -1;
+	if (r != 1 || SSL_CTX_check_private_key(ssl) != 1)
+		return tls_error(e, "private key");
+	return 0;
 }
 
 int
@@ -196,13 +219,8 @@ tls_use_pem(SSL_CTX *ssl, const struct tls_pem *pem, X509 **leaf,
 		tls_error(e, "certificate");
 		goto fail;
 	}
-	if (use_key(ssl, pem) < 0) {
-		if (pem_ended())
-			err_set(e, EINVAL, "holds no PEM private key");
-		else
-			tls_error(e, "private key");
+	if (use_key(ssl, pem, e) < 0)
 		goto fail;
-	}
 	BIO_free(bio);
 	if (leaf != NULL)
 		*leaf = cert;

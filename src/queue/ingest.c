@@ -162,15 +162,17 @@ choose_lanes(struct queue *q, struct message *m, uint64_t now,
 
 	for (i = 0; i < r->env->recipient_count; i++) {
 		route_pick(q, r, i, pick);
-		if (pick->n_via == 0) {
-			settle_fail(m, i, RCPT_FAILED, 550, 1, 1,
-			    "User unknown");
+		if (pick->n_via == 0)
 			continue;
-		}
 		r->rcpt[i].lane = lane_line(pick->via[0], LINE_FRESH);
 		r->rcpt[i].due = now;
 		n++;
 	}
+	/* Where some have a place, the sender hears of the others. */
+	for (i = 0; i < r->env->recipient_count && n > 0; i++)
+		if (r->rcpt[i].lane == 0)
+			settle_fail(m, i, RCPT_FAILED, 550, 1, 1,
+			    "User unknown");
 	return n > 0;
 }
 

@@ -16,6 +16,8 @@
 #include <sys/queue.h>
 
 #include "base/htab.h"
+#include "base/log.h"
+#include "base/num.h"
 #include "ipc/port.h"
 #include "ipc/role.h"
 #include "queue/queue.h"
@@ -147,7 +149,6 @@ struct attempt {
 	char *route;			/* FILE:LINE, or NULL */
 	uint32_t *rcpt;			/* indexes */
 	size_t n_rcpt;
-	size_t local_at;		/* local delivery: whose turn it is */
 	uint64_t due;			/* when it fell due */
 	uint64_t fallback;		/* time of the lease's due entry */
 	uint64_t started;		/* wall ms */
@@ -264,7 +265,9 @@ void message_touch(struct message *m, bool urgent);
 void message_keys(const struct record *r, struct due_keys *out);
 /* Makes the change.  store_new_message*() stands in it when c is not NULL. */
 void message_write(struct message *m, struct store_change *c);
-/* Applies what waited for the attempts to end: hold, remove, bounce. */
+
+/* ---- ops.c ---- */
+/* Applies what waited for the attempts to end: remove, bounce. */
 void message_finish(struct message *m);
 
 /* ---- lane.c ---- */
@@ -322,6 +325,8 @@ void attempt_free(struct attempt *a);
 
 /* ---- job.c ---- */
 void job_start(struct attempt *a);
+/* Until there is a process with credit. */
+void job_wait(struct attempt *a);
 /* Sends what waits for a peer or a slot. */
 void job_send_unsent(struct queue *q);
 
@@ -334,6 +339,10 @@ bool local_settle(struct attempt *a);
 void settle_job(struct attempt *a, struct msg_job_done *d);
 /* The process that had it is gone. */
 void settle_lost(struct attempt *a);
+/* Its body cannot be read (EILSEQ, ENOENT: to quarantine), or delivery found
+ * it to be another than promised. */
+void settle_broken(struct attempt *a, const struct err *why);
+void settle_refused_body(struct attempt *a, const struct msg_job_done *d);
 /* A recipient cannot be delivered; a report will say so. */
 void settle_fail(struct message *m, size_t i, enum rcpt_state state,
     uint16_t code, uint8_t subject, uint8_t detail, const char *text);
@@ -368,8 +377,11 @@ void json_time(struct strbuf *out, uint64_t ms);	/* 0: null */
 void line_received(const struct message *m);
 void line_delivery(const struct attempt *a, size_t i, const char *status,
     const struct msg_job_done *d);
-void line_expired(const struct message *m, size_t i);
 void line_settled(const struct message *m, size_t i);
+struct id_text {
+	char s[NUM_ID_LEN + 1];
+};
+struct id_text line_id_text(uint64_t id);
 void line_id(enum log_level level, const char *event, uint64_t id,
     const char *why);
 

@@ -5,9 +5,9 @@
  * Without a process it waits in RAM (bounded by the lanes' windows); a body
  * that cannot be read is settled as broken.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -26,7 +26,7 @@ job_done(void *arg, struct port_message *pm)
 	struct msg_job_done d;
 
 	if (pm != NULL && pm->fd >= 0)
-		errno = EPROTO;		/* nobody asked for one */
+		close(pm->fd);		/* nobody asked for one */
 	if (pm == NULL) {
 		settle_lost(a);
 	} else if (pm->type != MSG_JOB_DONE ||
@@ -98,6 +98,7 @@ job_send(struct attempt *a, struct peer *p)
 	struct message *m = a->m;
 	struct strbuf meta = STRBUF_INIT;
 	struct err e = { 0, "" };
+	uint64_t ref;
 	int fd = -1;
 
 	if (message_need_body(m, &e) < 0 ||
@@ -112,12 +113,12 @@ job_send(struct attempt *a, struct peer *p)
 	a->peer = p;
 	p->refs++;
 	a->sent_us = clock_mono_us();
-	a->ref = port_request(p->port, 0, job_done, a);
+	ref = port_request(p->port, 0, job_done, a);
 	if (fd >= 0)
-		port_transfer_fd(p->port, MSG_JOB, a->ref,
+		port_transfer_fd(p->port, MSG_JOB, ref,
 		    strbuf_slice(&meta), fd);
 	else
-		port_transfer(p->port, MSG_JOB, a->ref, strbuf_slice(&meta),
+		port_transfer(p->port, MSG_JOB, ref, strbuf_slice(&meta),
 		    strbuf_slice(&m->body));
 	strbuf_free(&meta);
 }

@@ -98,7 +98,8 @@ local_settle(struct attempt *a)
 		    "discarded");
 	} else if (t->kind == TRANSPORT_FAIL) {
 		settle_all(a, JOB_SETTLED, (struct verdict){
-		    (uint16_t)t->fail_code, 7, 0 }, t->fail_text);
+		    (uint16_t)t->fail_code, 7, 0 }, t->fail_text != NULL ?
+		    t->fail_text : "refused by the configuration");
 	} else {
 		return false;
 	}
@@ -183,6 +184,8 @@ local_done(void *arg, struct port_message *pm)
 	struct msg_local_done d;
 	struct verdict v;
 
+	if (pm != NULL && pm->fd >= 0)
+		close(pm->fd);
 	if (pm == NULL || pm->type != MSG_LOCAL_DONE ||
 	    msg_local_done_decode(pm->data, &d) < 0) {
 		settle_lost(a);
@@ -203,6 +206,7 @@ local_start(struct attempt *a)
 	struct strbuf b = STRBUF_INIT;
 	struct err e = { 0, "" };
 	struct msg_local l;
+	uint64_t ref;
 	int fd;
 
 	l.transport = a->lane->name;
@@ -217,7 +221,7 @@ local_start(struct attempt *a)
 	msg_local_encode(&b, &l);
 	a->state = ATTEMPT_RUNNING;
 	a->sent_us = clock_mono_us();
-	a->ref = port_request(monitor, 0, local_done, a);
-	port_send_fd(monitor, MSG_LOCAL_JOB, a->ref, strbuf_slice(&b), fd);
+	ref = port_request(monitor, 0, local_done, a);
+	port_send_fd(monitor, MSG_LOCAL_JOB, ref, strbuf_slice(&b), fd);
 	strbuf_free(&b);
 }

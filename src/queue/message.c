@@ -59,8 +59,10 @@ message_load(struct queue *q, uint64_t id, bool body, struct err *e)
 
 	if (m != NULL)
 		return m;
-	rc = body ? store_get_body(q->store, id, &r, &b, e) :
-	    store_get(q->store, id, &r, e);
+	/* EINVAL: the body is a file, and opened when it is wanted. */
+	rc = body ? store_get_body(q->store, id, &r, &b, e) : -1;
+	if (!body || (rc < 0 && e->code == EINVAL))
+		rc = store_get(q->store, id, &r, e);
 	if (rc < 0) {
 		strbuf_free(&b);
 		return NULL;

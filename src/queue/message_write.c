@@ -275,23 +275,31 @@ written_ops(struct message *m)
 	}
 }
 
-/* Attempts that are recorded begin. */
+static struct attempt *
+first_recorded(const struct message *m)
+{
+	struct attempt *a;
+
+	TAILQ_FOREACH(a, &m->attempts, link)
+		if (a->state == ATTEMPT_RECORDING)
+			return a;
+	return NULL;
+}
+
+/* Attempts that are recorded begin.  One that cannot may end others. */
 static void
 written_attempts(struct message *m)
 {
-	struct attempt *a, *next;
+	struct attempt *a;
 
-	for (a = TAILQ_FIRST(&m->attempts); a != NULL; a = next) {
-		next = TAILQ_NEXT(a, link);
-		if (a->state != ATTEMPT_RECORDING)
-			continue;
-		if (m->q->draining) {
-			lease_undo(a);
-			m->urgent = true;
-			m->again = true;
-		} else {
+	while ((a = first_recorded(m)) != NULL) {
+		if (!m->q->draining) {
 			job_start(a);
+			continue;
 		}
+		lease_undo(a);
+		m->urgent = true;
+		m->again = true;
 	}
 }
 

@@ -53,6 +53,9 @@ queue_commit_all(struct queue *q)
 	size_t i;
 	int code;
 
+	if (q->n_commits == 0)
+		return;
+	store_cork(q->store, true);
 	for (i = 0; i < q->n_commits; i++) {
 		struct commit k = q->commits[i];
 
@@ -66,6 +69,13 @@ queue_commit_all(struct queue *q)
 		k.done(k.arg, code, strerror(code));
 	}
 	q->n_commits = 0;
+	store_cork(q->store, false);
+	if (store_dead(q->store) && !q->ended) {
+		log_msg(LL_ERROR, "queue", "the database has failed; the "
+		    "queue starts anew");
+		q->ended = true;
+		role_exit(&q->base);
+	}
 }
 
 static void
@@ -98,18 +108,25 @@ queue_at_rest(const struct queue *q)
 }
 
 static void
+queue_write_dirty(struct queue *q)
+{
+	struct message *m;
+
+	while ((m = TAILQ_FIRST(&q->dirty)) != NULL) {
+		TAILQ_REMOVE(&q->dirty, m, dirty_link);
+		m->dirty = false;
+		message_write(m, NULL);
+	}
+}
+
+static void
 queue_flush(void *arg)
 {
 	struct queue *q = arg;
-	struct message *m;
 
 	if (q->store != NULL) {
 		schedule_lanes(q);
-		while ((m = TAILQ_FIRST(&q->dirty)) != NULL) {
-			TAILQ_REMOVE(&q->dirty, m, dirty_link);
-			m->dirty = false;
-			message_write(m, NULL);
-		}
+		queue_write_dirty(q);
 		queue_commit_all(q);
 		schedule_alarm(q);
 	}
@@ -330,8 +347,11 @@ queue_free(struct queue **qp)
 	if (q == NULL)
 		return;
 	*qp = NULL;
-	if (q->store != NULL)
+	q->draining = true;		/* nothing starts any more */
+	if (q->store != NULL) {
+		queue_write_dirty(q);
 		queue_commit_all(q);
+	}
 	port_free(&q->base.monitor);
 	peers_free(q);
 	/* Callbacks of the last commits still need their messages. */

@@ -263,7 +263,7 @@ settle_next(struct attempt *a, const struct msg_job_done *d)
 	struct lane *from = a->lane, *to = a->via[++a->at];
 
 	log_begin(LL_WARN, "unusable");
-	log_fmt("id", "%s", line_id_text(a->m->id));
+	log_str("id", line_id_text(a->m->id).s);
 	log_str("transport", from->name);
 	log_str("why", class[d->class]);
 	log_str("text", d->text);
@@ -398,7 +398,7 @@ settle_refused_body(struct attempt *a, const struct msg_job_done *d)
 	struct message *m = a->m;
 	struct err e = { 0, "" };
 
-	log_msg(LL_ERROR, "body", "%s: %s", line_id_text(m->id),
+	log_msg(LL_ERROR, "body", "%s: %s", line_id_text(m->id).s,
 	    d->text != NULL ? d->text : "refused by delivery");
 	if (m->rec->body_kind == BODY_FILE)
 		(void)file_is_whole(m, &e);
@@ -422,9 +422,10 @@ settle_broken(struct attempt *a, const struct err *why)
 	if (why->code == EILSEQ || why->code == ENOENT) {
 		m->damaged = true;
 		m->end = "its body cannot be read";
+		attempt_free(a);
 		for (a = TAILQ_FIRST(&m->attempts); a != NULL; a = next) {
 			next = TAILQ_NEXT(a, link);
-			if (a->state != ATTEMPT_RUNNING || a->peer == NULL)
+			if (a->state != ATTEMPT_RUNNING)
 				attempt_free(a);
 		}
 		message_touch(m, true);

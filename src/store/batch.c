@@ -4,16 +4,19 @@
  * must fail by itself (an id that is taken, a state for a message that is
  * gone) is found before its first mutation.  What then goes wrong concerns
  * the transaction: a full map is grown and the whole done again; anything
- * else fails all changes with its code.  When there is no room on the disk,
- * the changes that bring no new mail are tried once more by themselves, so
- * that deliveries can still be settled.
+ * else fails all changes with its code.  When the disk has no room or refuses
+ * a write, the changes that bring no new mail are tried once more by
+ * themselves, so that deliveries can still be settled.
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/fault.h"
 #include "store/internal.h"
 #include "store/value.h"
+
+#define ROOM (1u << 20)
 
 struct batch {
 	struct store *s;
@@ -308,6 +311,16 @@ reserve(struct store *s, const struct change_list *list)
 	db_reserve(&s->db, octets);
 }
 
+/* LMDB calls a write that was cut short by a full disk EIO. */
+static bool
+no_room(struct store *s)
+{
+	struct statvfs vfs;
+
+	return fstatvfs(s->spool_fd, &vfs) == 0 &&
+	    (uint64_t)vfs.f_bavail * vfs.f_frsize < ROOM;
+}
+
 void
 batch_run(struct store *s, struct change_list *list)
 {
@@ -317,7 +330,9 @@ batch_run(struct store *s, struct change_list *list)
 
 	reserve(s, list);
 	rc = run(&b, list);
-	if (rc == ENOSPC) {
+	if (rc == EIO && no_room(s))
+		rc = ENOSPC;
+	if (rc == ENOSPC || rc == EIO) {
 		split_mail(list, &mail);
 		fail_all(&mail, rc);
 		if (!STAILQ_EMPTY(list) && !STAILQ_EMPTY(&mail))

@@ -40,6 +40,9 @@ db_code(struct db *db, int rc)
 		return ENOTSUP;
 	case MDB_BAD_VALSIZE:
 		return EINVAL;
+	case EDQUOT:
+	case EFBIG:
+		return ENOSPC;
 	default:
 		return rc > 0 ? rc : EIO;
 	}

@@ -34,7 +34,7 @@ addresses_match_themselves(void **state)
 	assert_false(matches("user@x.example", "user@y.x.example"));
 	assert_true(matches("\"a b\"@x", "\"A b\"@x"));
 	assert_true(matches("\"a b\"@x", "\"A\\ b\"@x"));
-	assert_true(matches("a@b\xc3\xbc.de", "a@XN--B-XGA.de"));
+	assert_true(matches("a@b\xc3\xbc.de", "a@XN--B-EHA.de"));
 	assert_true(matches("a@[192.0.2.1]", "a@[192.0.2.1]"));
 }
 

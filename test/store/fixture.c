@@ -1,3 +1,4 @@
+/* Help for all tests of the store; see fixture.h. */
 #include "fixture.h"
 
 #include <errno.h>

@@ -1,0 +1,1 @@
+"""What whole-program tests share: the daemon, scripted peers, clients."""

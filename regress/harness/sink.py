@@ -1,0 +1,182 @@
+"""A scripted SMTP server on a thread of its own."""
+import asyncio
+import re
+import threading
+
+DROP = object()         # close the connection at once
+
+
+class Message:
+    __slots__ = ("mail_from", "params", "rcpts", "data", "session")
+
+    def __init__(self, mail_from, params, rcpts, data, session):
+        self.mail_from, self.params, self.rcpts, self.data, self.session = mail_from, params, rcpts, data, session
+
+
+class Session:
+    def __init__(self, number):
+        self.number = number
+        self.commands = []
+        self.helo = None
+
+
+class Sink:
+    """script(stage, session, arg) decides an answer: None for the usual one, text, bytes (as they are), DROP, or
+    (seconds, answer).  Stages: connect ehlo helo mail rcpt data body rset noop quit.  A message is recorded before its
+    reply is sent, as a real server stores before it answers."""
+
+    def __init__(self, script=None, ehlo=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), host="127.0.0.1", port=0):
+        self.script, self.ehlo, self.host, self.port = script, list(ehlo), host, port
+        self.messages, self.sessions = [], []
+        self.open = self.most = 0
+        self.errors = []
+        self._started = threading.Event()
+        self.thread = threading.Thread(target=self._main, daemon=True)
+        self.thread.start()
+        self._started.wait(10)
+
+    # thread
+    def _main(self):
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        self.loop.set_exception_handler(lambda *_: None)
+        self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port, limit=1 << 22, backlog=1024))
+        self.port = self.server.sockets[0].getsockname()[1]
+        self._started.set()
+        self.loop.run_forever()
+        self.loop.close()
+
+    def stop(self):
+        """Closes the port and all connections; start() opens the same port again."""
+        if not self.thread.is_alive():
+            return
+
+        def end():
+            self.server.close()
+            for t in asyncio.all_tasks(self.loop):
+                t.cancel()
+            self.loop.call_later(0.02, self.loop.stop)
+        self.loop.call_soon_threadsafe(end)
+        self.thread.join(5)
+
+    def start(self):
+        self._started.clear()
+        self.thread = threading.Thread(target=self._main, daemon=True)
+        self.thread.start()
+        self._started.wait(10)
+
+    # looking
+    def to(self, address):
+        return [m for m in list(self.messages) if address in m.rcpts]
+
+    def ids(self, pattern=rb"(?mi)^X-Test-Id: *(\S+)"):
+        """{id: how many copies, counted by recipient}"""
+        out = {}
+        for m in list(self.messages):
+            g = re.search(pattern, m.data[:65536])
+            k = g.group(1).decode() if g else None
+            for a in m.rcpts:
+                out[(k, a)] = out.get((k, a), 0) + 1
+        return out
+
+    # serving
+    async def _say(self, writer, stage, session, arg, usual):
+        answer = self.script(stage, session, arg) if self.script else None
+        if isinstance(answer, tuple):
+            await asyncio.sleep(answer[0])
+            answer = answer[1]
+        if answer is None:
+            answer = usual
+        if answer is DROP:
+            writer.transport.abort()
+            raise ConnectionError
+        raw = answer if isinstance(answer, bytes) else answer.encode() + b"\r\n"
+        writer.write(raw)
+        await writer.drain()
+        return raw[:1]
+
+    async def _client(self, reader, writer):
+        s = Session(len(self.sessions))
+        self.sessions.append(s)
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            await self._talk(reader, writer, s)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
+            pass
+        except Exception as e:          # a fault of the test itself must be seen
+            self.errors.append(repr(e))
+        finally:
+            self.open -= 1
+            writer.close()
+
+    async def _talk(self, reader, writer, s):
+        async def say(stage, arg, usual):
+            return await self._say(writer, stage, s, arg, usual)
+        await say("connect", None, "220 sink.test ESMTP")
+        mail, params, rcpts = None, "", []
+        while True:
+            line = (await reader.readuntil(b"\r\n"))[:-2].decode("utf-8", "surrogateescape")
+            s.commands.append(line)
+            verb, _, arg = line.partition(" ")
+            verb = verb.upper()
+            if verb in ("EHLO", "HELO", "LHLO"):
+                s.helo = arg
+                lines = ["sink.test"] + (self.ehlo if verb != "HELO" else [])
+                await say(verb.lower(), arg, "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{x}" for i, x in enumerate(lines)))
+                mail, rcpts = None, []
+            elif verb == "MAIL":
+                g = re.match(r"(?i)FROM:<([^>]*)> ?(.*)$", arg)
+                if await say("mail", arg, "250 2.1.0 ok" if g else "501 5.5.4 syntax") == b"2" and g:
+                    mail, params, rcpts = g.group(1), g.group(2), []
+            elif verb == "RCPT":
+                g = re.match(r"(?i)TO:<([^>]*)>", arg)
+                if await say("rcpt", g.group(1) if g else arg, "250 2.1.5 ok" if mail is not None else "503 5.5.1 MAIL first") == b"2":
+                    rcpts.append(g.group(1))
+            elif verb == "DATA":
+                if not rcpts:
+                    await say("data", None, "554 5.5.1 no valid recipients")
+                    continue
+                if await say("data", None, "354 go on") != b"3":
+                    continue
+                data = await self._text(reader)
+                m = Message(mail, params, rcpts, data, s)
+                answer = await self._body(writer, s, m)
+                mail, rcpts = None, []
+                if answer is None:
+                    return
+            elif verb == "RSET":
+                mail, rcpts = None, []
+                await say("rset", None, "250 2.0.0 ok")
+            elif verb == "QUIT":
+                await say("quit", None, "221 2.0.0 bye")
+                return
+            else:
+                await say("noop", line, "250 2.0.0 ok" if verb == "NOOP" else "500 5.5.2 what?")
+
+    async def _body(self, writer, s, m):
+        answer = self.script("body", s, m) if self.script else None
+        delay = 0
+        if isinstance(answer, tuple):
+            delay, answer = answer
+        if answer is None or (isinstance(answer, str) and answer.startswith("2")):
+            self.messages.append(m)     # stored before it is answered
+        await asyncio.sleep(delay)
+        if answer is DROP:
+            writer.transport.abort()
+            return None
+        writer.write(answer if isinstance(answer, bytes) else (answer or "250 2.0.0 taken").encode() + b"\r\n")
+        await writer.drain()
+        return answer or "250"
+
+    @staticmethod
+    async def _text(reader):
+        """The message with its dots unstuffed; strict about CRLF."""
+        out = bytearray()
+        while True:
+            line = await reader.readuntil(b"\r\n")
+            if line == b".\r\n" and (not out or out.endswith(b"\r\n")):
+                return bytes(out)
+            if line.startswith(b".") and (not out or out.endswith(b"\r\n")):
+                line = line[1:]
+            out += line

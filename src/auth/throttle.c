@@ -1,0 +1,110 @@
+/* Failures to log in, by client (auth).  Bounded: beyond THROTTLE_MAX clients
+ * a new one waits as long as the worst, nothing is forgotten for it. */
+#include "auth/throttle.h"
+
+#include <stdlib.h>
+
+#include "base/htab.h"
+#include "base/mem.h"
+
+#define FREE_FAILURES 3
+#define DELAY_MS 1000
+#define DELAY_MAX_MS 16000
+#define FORGET_MS (15 * 60 * 1000)
+#define THROTTLE_MAX 100000
+
+struct throttle {
+	struct htab *entries;		/* client -> struct entry */
+};
+
+struct entry {
+	unsigned failures;
+	uint64_t last;
+	size_t key_n;
+	char key[];
+};
+
+struct throttle *
+auth_throttle_new(void)
+{
+	struct throttle *t = mem_zalloc(sizeof *t);
+
+	t->entries = htab_new();
+	return t;
+}
+
+static void
+entry_free(struct throttle *t, struct entry *e)
+{
+	htab_del(t->entries, slice_of(e->key, e->key_n));
+	free(e);
+}
+
+void
+auth_throttle_free(struct throttle **tp)
+{
+	struct throttle *t = *tp;
+	struct entry *e;
+	size_t pos = 0;
+
+	if (t == NULL)
+		return;
+	while ((e = htab_next(t->entries, &pos, NULL)) != NULL)
+		entry_free(t, e);
+	htab_free(&t->entries);
+	free(t);
+	*tp = NULL;
+}
+
+uint64_t
+auth_throttle_failure(struct throttle *t, const char *client, uint64_t now)
+{
+	struct slice key = slice_cstr(client);
+	struct entry *e = htab_get(t->entries, key);
+	uint64_t ms = DELAY_MS;
+	unsigned i;
+
+	if (e == NULL && htab_count(t->entries) >= THROTTLE_MAX)
+		return DELAY_MAX_MS;
+	if (e == NULL) {
+		e = mem_zalloc(sizeof *e + key.n);
+		e->key_n = key.n;
+		memcpy(e->key, key.p, key.n);
+		htab_put(t->entries, key, e);
+	} else if (now - e->last > FORGET_MS) {
+		e->failures = 0;
+	}
+	e->last = now;
+	e->failures++;
+	if (e->failures <= FREE_FAILURES)
+		return 0;
+	for (i = FREE_FAILURES + 1; i < e->failures && ms < DELAY_MAX_MS; i++)
+		ms *= 2;
+	return ms < DELAY_MAX_MS ? ms : DELAY_MAX_MS;
+}
+
+void
+auth_throttle_success(struct throttle *t, const char *client)
+{
+	struct entry *e = htab_get(t->entries, slice_cstr(client));
+
+	if (e != NULL)
+		entry_free(t, e);
+}
+
+void
+auth_throttle_sweep(struct throttle *t, uint64_t now)
+{
+	struct entry *e;
+	size_t pos = 0;
+
+	while ((e = htab_next(t->entries, &pos, NULL)) != NULL)
+		if (now - e->last > FORGET_MS)
+			entry_free(t, e);
+}
+
+size_t
+auth_throttle_count(const struct throttle *t)
+{
+	return htab_count(t->entries);
+}
