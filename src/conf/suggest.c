@@ -56,7 +56,9 @@ conf_suggest(const char *word, const char *const *names, size_t n)
 		return NULL;
 	limit = wn <= 3 ? 1 : wn <= 7 ? 2 : 3;
 	for (i = 0; i < n; i++) {
-		if (names[i] == NULL || (len = strlen(names[i])) > WORD_MAX)
+		if (names[i] == NULL ||
+		    (len = strlen(names[i])) > WORD_MAX ||
+		    len > wn + limit || wn > len + limit)
 			continue;
 		d = distance(word, wn, names[i], len);
 		if (d <= limit && d < wn && d < least) {

@@ -133,7 +133,8 @@ queue_closed(void *arg, const struct err *why)
 {
 	struct delivery *d = arg;
 
-	log_msg(LL_WARN, "peer", "queue is gone: %s", why->text);
+	log_msg(d->base.draining ? LL_DEBUG : LL_WARN, "peer",
+	    "queue is gone: %s", why->text);
 	queue_gone(d);
 }
 
@@ -159,7 +160,8 @@ auth_closed(void *arg, const struct err *why)
 {
 	struct delivery *d = arg;
 
-	log_msg(LL_WARN, "peer", "auth is gone: %s", why->text);
+	log_msg(d->base.draining ? LL_DEBUG : LL_WARN, "peer",
+	    "auth is gone: %s", why->text);
 	auth_gone(d);
 }
 

@@ -19,7 +19,7 @@
 
 #define TEXT_KEPT 900		/* octets of a reply that are passed on */
 #define RESULT_MAX (40u * 1024)	/* octets of all the results' texts */
-#define RESULTS_MAX 2500u	/* that fit a message without any text */
+#define RESULTS_MAX 2500u	/* that fit it without any text */
 
 /* Nothing that could end a command early or begin another one. */
 static bool
@@ -79,6 +79,18 @@ take_body(struct job *j, struct port_message *m)
 	return NULL;
 }
 
+/* Recipients whose results would not fit the answer are not even tried. */
+static void
+leave_too_many(struct job *j)
+{
+	uint32_t i;
+
+	for (i = RESULTS_MAX; i < j->m.n_rcpt; i++)
+		job_answer(j, i, 451, MAIL_STATUS(4, 5, 3), "451 4.5.3 "
+		    "more recipients than one job can have");
+	j->left_out = j->m.n_rcpt - j->open;
+}
+
 struct job *
 job_new(struct port_message *m, struct err *e)
 {
@@ -100,6 +112,7 @@ job_new(struct port_message *m, struct err *e)
 	j->rcpt = mem_zarray(j->m.n_rcpt, sizeof(*j->rcpt));
 	j->open = j->m.n_rcpt;
 	j->size = strlen(j->m.trace) + j->m.body_size;
+	leave_too_many(j);
 	bad = take_body(j, m);
 	if (bad == NULL)
 		bad = job_unsound(j);
@@ -185,7 +198,7 @@ job_fail(struct job *j, enum job_class class, const char *text)
 	struct mail_status st;
 	int code;
 
-	if (j->open == j->m.n_rcpt) {
+	if (j->open + j->left_out == j->m.n_rcpt) {
 		j->class = class;
 		free(j->text);
 		j->text = mem_strndup(text, TEXT_KEPT);

@@ -41,6 +41,7 @@ struct job {
 
 	struct job_rcpt *rcpt;		/* m.n_rcpt of them */
 	uint32_t open;			/* recipients without a result */
+	uint32_t left_out;		/* had theirs from the beginning */
 
 	enum job_class class;
 	char *text;			/* where class is not JOB_SETTLED */

@@ -23,7 +23,7 @@ struct session {
 	bool idle;
 	struct reach *reach;		/* while connecting */
 	struct smtp_client *client;	/* then */
-	struct job *job;		/* that it was opened for, or works on */
+	struct job *job;		/* opened for, or at work on */
 	bool ready;			/* has been */
 	uint64_t started_ms;
 	struct loop_timer idle_timer;

@@ -129,163 +129,17 @@ client_puts(struct smtp_client *c, const char *s)
 }
 
 const char *
+client_doing(const struct smtp_client *c)
+{
+	return states[c->state].doing;
+}
+
+const char *
 client_reply_text(struct smtp_client *c)
 {
 	strbuf_clear(&c->env->out);
 	smtp_reply_text(&c->reply, &c->env->out, REPLY_TEXT_MAX);
 	return strbuf_cstr(&c->env->out);
-}
-
-/* ---- the end ---- */
-
-/* Takes what must not be used any more; the memory goes with _free(). */
-static void
-client_close(struct smtp_client *c, bool politely)
-{
-	auth_drop(c);
-	loop_task_cancel(c->env->loop, &c->more);
-	if (c->state != ST_ENDED)
-		client_state(c, ST_ENDED);
-	if (c->conn == NULL)
-		return;
-	if (politely)
-		conn_close(&c->conn);
-	else
-		conn_abort(&c->conn);
-}
-
-static void
-say_quit(struct smtp_client *c)
-{
-	/* A half-written message must not become a whole one by this. */
-	if (c->conn != NULL && conn_end(c->conn) == CONN_OPEN &&
-	    c->state != ST_BODY && c->state != ST_HANDSHAKE &&
-	    conn_pending_out(c->conn) == 0) {
-		conn_puts(c->conn, "QUIT\r\n");
-		client_close(c, true);
-	} else
-		client_close(c, false);
-}
-
-void
-client_end(struct smtp_client *c, enum smtp_client_end how, const char *fmt,
-    ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (log_enabled(LL_DEBUG)) {
-		log_begin(LL_DEBUG, "smtp-client");
-		log_str("relay", c->to.remote);
-		log_str("end", text);
-		log_end();
-	}
-	say_quit(c);
-	c->ev.ended(c->arg, how, NULL, text);
-}
-
-void
-client_end_again(struct smtp_client *c)
-{
-	struct job *j = c->job;
-
-	c->job = NULL;
-	job_reopen(j);
-	say_quit(c);
-	c->ev.ended(c->arg, SMTP_END_AGAIN, j, "");
-}
-
-void
-client_job_done(struct smtp_client *c)
-{
-	struct job *j = c->job;
-
-	c->job = NULL;
-	c->ev.done(c->arg, j);
-}
-
-/* Nothing was heard of this message yet in a session that had lain idle: the
- * server has most likely ended it meanwhile. */
-static bool
-is_stale(const struct smtp_client *c)
-{
-	return c->job != NULL && c->state == ST_MAIL && !c->t.heard &&
-	    c->transactions > 1;
-}
-
-/* Recipients without a final answer are temporarily refused: said says what
- * the server said, otherwise the text is ours and gets a code in front. */
-static void
-refuse_rest(struct smtp_client *c, bool said, int code,
-    struct mail_status st, const char *text)
-{
-	char buf[1200], status[MAIL_STATUS_LEN + 1];
-
-	if (!said) {
-		snprintf(buf, sizeof(buf), "%d %s %s", code,
-		    mail_status_text(st, status), text);
-		text = buf;
-	}
-	job_answer_rest(c->job, code, st, text);
-}
-
-/* The session ends in the middle of things; politely where the server itself
- * says so. */
-static void
-client_cut(struct smtp_client *c, bool politely, int code,
-    struct mail_status st, const char *text)
-{
-	struct job *left = NULL;
-	enum smtp_client_end how = SMTP_END_CLOSED;
-
-	if (c->state < ST_IDLE)
-		how = SMTP_END_UNREACHABLE;
-	else if (is_stale(c) || (c->job != NULL && c->state == ST_RSET)) {
-		how = SMTP_END_AGAIN;
-		left = c->job;
-		c->job = NULL;
-		job_reopen(left);
-	} else if (c->job != NULL)
-		refuse_rest(c, politely, code, st, text);
-	if (log_enabled(LL_DEBUG)) {
-		log_begin(LL_DEBUG, "smtp-client");
-		log_str("relay", c->to.remote);
-		log_str("end", text);
-		log_end();
-	}
-	client_close(c, politely);
-	if (c->job != NULL)
-		client_job_done(c);
-	c->ev.ended(c->arg, how, left, text);
-}
-
-void
-client_broken(struct smtp_client *c, const char *fmt, ...)
-{
-	const char *doing = states[c->state].doing;
-	char what[512], text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	snprintf(text, sizeof(text), "%s broke the protocol while %s: %s",
-	    c->state >= ST_IDLE ? c->to.remote : "server", doing, what);
-	client_cut(c, false, 451, MAIL_STATUS(4, 4, 0), text);
-}
-
-/* 421 may come at any time and means that the server closes. */
-static void
-client_shut(struct smtp_client *c)
-{
-	char text[1024];
-
-	snprintf(text, sizeof(text), "%s", client_reply_text(c));
-	client_cut(c, true, 421, c->reply.status.class == 4 ?
-	    c->reply.status : MAIL_STATUS(4, 3, 2), text);
 }
 
 /* ---- input ---- */
@@ -487,7 +341,7 @@ void
 smtp_client_quit(struct smtp_client *c)
 {
 	if (c->state != ST_ENDED)
-		say_quit(c);
+		client_quit(c);
 }
 
 bool

@@ -78,18 +78,32 @@ void client_state(struct smtp_client *c, enum smtp_state to);
 /* Writes commands; replies: how many of them they bring. */
 void client_write(struct smtp_client *c, struct slice s, unsigned replies);
 void client_puts(struct smtp_client *c, const char *s);
-/* The session is over.  left: the job, where somebody else is to go on. */
+/* "waiting for the reply to MAIL". */
+const char *client_doing(const struct smtp_client *c);
+/* The reply's text for a result or the log; valid until the next call. */
+const char *client_reply_text(struct smtp_client *c);
+
+/* smtp_end.c */
+
+/* No job is inside.  Says QUIT where that can do no harm. */
 void client_end(struct smtp_client *c, enum smtp_client_end how,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The job is handed back, for another session. */
 void client_end_again(struct smtp_client *c);
+/* In the middle of things; politely where the server itself said so. */
+void client_cut(struct smtp_client *c, bool politely, int code,
+    struct mail_status st, const char *text);
+/* 421 may come at any time and means that the server closes. */
+void client_shut(struct smtp_client *c);
 /* The server cannot be relied on: drops the connection, recipients without a
  * final answer are temporarily refused. */
 void client_broken(struct smtp_client *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* The job has all its results. */
 void client_job_done(struct smtp_client *c);
-/* The reply's text for a result or the log; valid until the next call. */
-const char *client_reply_text(struct smtp_client *c);
+/* Ends the connection with or without a QUIT, calls nobody. */
+void client_quit(struct smtp_client *c);
+void client_close(struct smtp_client *c, bool politely);
 
 /* smtp_hello.c */
 void hello_greeting(struct smtp_client *c);

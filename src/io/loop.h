@@ -112,8 +112,9 @@ void loop_signal_del(struct loop_signal *s);
 
 /* ---- timers ---- */
 
-/* A coarse timer for time-outs, in a wheel shared by all: never early, up to
- * 200 ms late.  Moving a running one to a later time costs a store. */
+/* A coarse timer for time-outs, in a wheel shared by all: counted from the
+ * start of the turn, never earlier, up to 200 ms later.  Moving a running one
+ * to a later time costs a store. */
 struct loop_timer {
 	LIST_ENTRY(loop_timer) link;
 	void (*cb)(void *arg);

@@ -107,8 +107,9 @@ send_mail(struct session *s)
 	env->size = tx->fd != -1 ? tx->size : tx->text.n;
 	env->crc = tx->fd != -1 ? tx->crc : crc32c(0, tx->text.p, tx->text.n);
 	strbuf_clear(meta);
-	if (FAULT("listener.before_commit") != 0 ||
-	    encode(s, meta, &e) != 0) {
+	if (FAULT("listener.before_commit") != 0)
+		err_errno(&e, "fault");
+	if (e.code != 0 || encode(s, meta, &e) != 0) {
 		log_msg(LL_ERROR, "commit", "%s", e.text);
 		refuse(s, REFUSE_INTERNAL);
 		return;

@@ -95,6 +95,11 @@ on_readable(void *arg)
 {
 	struct session *s = arg;
 
+	/* Even a client that is never silent has its time. */
+	if (clock_mono_ms() >= s->deadline && states[s->state].input != NULL) {
+		session_refuse(s, REFUSE_SESSION_LONG);
+		return;
+	}
 	session_touch(s);
 	session_run(s);
 }

@@ -119,6 +119,24 @@ mail_pattern_free(struct mail_pattern *p)
 	p->domain = NULL;
 }
 
+/* An asterisk has to be quoted here, where mail_local_quote would not: alone
+ * it would be a wildcard. */
+static void
+address_local_text(const char *local, struct strbuf *out)
+{
+	if (strchr(local, '*') == NULL) {
+		mail_local_quote(slice_cstr(local), out);
+		return;
+	}
+	strbuf_putc(out, '"');
+	for (; *local != '\0'; local++) {
+		if (*local == '"' || *local == '\\')
+			strbuf_putc(out, '\\');
+		strbuf_putc(out, *local);
+	}
+	strbuf_putc(out, '"');
+}
+
 void
 mail_pattern_text(const struct mail_pattern *p, struct strbuf *out)
 {
@@ -134,14 +152,7 @@ mail_pattern_text(const struct mail_pattern *p, struct strbuf *out)
 			strbuf_puts(out, "<>");
 			return;
 		}
-		if (strchr(p->local, '*') != NULL) {
-			/* Unquoted it would be a wildcard. */
-			strbuf_putc(out, '"');
-			strbuf_puts(out, p->local);
-			strbuf_putc(out, '"');
-		} else {
-			mail_local_quote(slice_cstr(p->local), out);
-		}
+		address_local_text(p->local, out);
 		strbuf_putc(out, '@');
 		break;
 	case MAIL_PATTERN_LOCAL:

@@ -49,9 +49,12 @@ peer_closed(void *arg, const struct err *why)
 	struct peer *p = arg;
 	struct queue *q = p->q;
 
-	if (why != NULL && why->code != 0)
-		log_msg(LL_WARN, "channel", "%s %u: %s", role_name(p->role),
-		    p->slot, why->text);
+	if (why != NULL && why->code != 0) {
+		log_begin(LL_WARN, "channel");
+		log_str("peer", port_name(p->port));
+		log_str("text", why->text);
+		log_end();
+	}
 	peer_remove(p);
 	queue_later(q);
 }

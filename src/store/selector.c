@@ -15,11 +15,15 @@ static const char *const status_names[] = {
 void
 selector_clear(struct selector *s)
 {
+	size_t i;
+
+	for (i = 0; i < s->n_ids; i++)
+		free(s->ids[i].text);
+	free(s->ids);
 	mail_pattern_free(&s->from);
 	mail_pattern_free(&s->to);
 	free(s->account);
 	free(s->transport);
-	free(s->ids);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -60,14 +64,14 @@ set_status(struct selector *s, const char *value, struct err *e)
 }
 
 static int
-set_id(struct selector *s, const char *value, struct err *e)
+set_id(struct selector *s, const char *value)
 {
-	uint64_t id;
+	struct selector_id *id;
 
-	if (!num_id_parse(slice_cstr(value), &id) || id == 0)
-		return err_set(e, -1, "`%s` is not the id of a message",
-		    value);
-	*(uint64_t *)mem_push(&s->ids, &s->n_ids, sizeof(id)) = id;
+	id = mem_push(&s->ids, &s->n_ids, sizeof(*id));
+	id->text = mem_strdup(value);
+	if (!num_id_parse(slice_cstr(value), &id->id))
+		id->id = 0;
 	return 0;
 }
 
@@ -88,7 +92,7 @@ selector_set(struct selector *s, const char *name, const char *value,
 	if (strcmp(name, "status") == 0)
 		return set_status(s, value, e);
 	if (strcmp(name, "id") == 0)
-		return set_id(s, value, e);
+		return set_id(s, value);
 	if (strcmp(name, "older") == 0) {
 		if (!num_duration(v, &s->older))
 			return err_set(e, -1, "`%s` is not a duration (30s "

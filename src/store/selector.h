@@ -14,6 +14,11 @@ enum selector_status {
 	SELECT_HELD
 };
 
+struct selector_id {
+	uint64_t id;			/* 0: none that could ever be */
+	char *text;			/* as it was written */
+};
+
 struct selector {
 	bool from_set, to_set;
 	struct mail_pattern from, to;
@@ -23,14 +28,15 @@ struct selector {
 	bool larger_set;
 	uint64_t larger;		/* octets, more than that */
 	uint64_t limit;			/* 0: all */
-	bool all;			/* `--all` was said */
-	uint64_t *ids;			/* none: any */
+	bool all;			/* every one was asked for in words */
+	struct selector_id *ids;	/* none: any */
 	size_t n_ids;
 };
 
 void selector_clear(struct selector *s);	/* frees what it holds */
 /* One selector by its name without dashes ("from", "older", ...; "id" for an
- * id).  -1 with a text for people. */
+ * id, which may be any text: what is no id names no message).  -1 with a text
+ * for people. */
 int selector_set(struct selector *s, const char *name, const char *value,
     struct err *e);
 /* Nothing was said at all: an action refuses that. */
@@ -39,8 +45,7 @@ bool selector_empty(const struct selector *s);
  * limit are the caller's to honour. */
 bool selector_match(const struct selector *s, const struct record *r,
     const char *status, uint64_t now);
-/* The same for what is only known by its parts (history): recipients are
- * asked with selector_match_to(). */
+/* One recipient alone. */
 bool selector_match_to(const struct selector *s, const char *address);
 
 #endif

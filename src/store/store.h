@@ -11,8 +11,9 @@
  *   history   time8 id8         finished deliveries
  *   quarantine id8              what could not be read, as it was
  *   meta      name              "schema", "counters", ...
+ * Large bodies: SPOOL/xx/ID, xx the bits 32 to 39 of the id in hex.
  * A due entry (lane, time, id) stands for the pending recipients of the
- * message whose record says that lane.
+ * message whose record says that lane (flag included) and that due time.
  *
  * Writing: a change gathers mutations that are applied all or not at all;
  * store_commit() queues it, the writer puts all that wait into ONE
@@ -48,8 +49,9 @@ struct store_change;
 struct store_options {
 	const char *spool;		/* the spool directory */
 	bool read_only;			/* relayctl on a stopped daemon */
-	/* Called from other threads when completions wait: the owner then
-	 * calls store_complete() on its loop. */
+	/* Called when completions wait, from other threads and from within
+	 * store_commit(): the owner then calls store_complete() on its loop.
+	 * At most once until it has done so. */
 	void (*wake)(void *arg);
 	void *wake_arg;
 	size_t map_size;		/* 0: as large as is good */

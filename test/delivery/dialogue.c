@@ -203,7 +203,7 @@ client_line(struct play *p, struct strbuf *line)
 	strbuf_clear(line);
 	for (i = 0; i < TURNS; i++) {
 		in = p->server ? conn_input(p->server) : slice_of("", 0);
-		end = memmem(in.p, in.n, "\r\n", 2);
+		end = in.n > 0 ? memmem(in.p, in.n, "\r\n", 2) : NULL;
 		if (end != NULL) {
 			strbuf_add(line, in.p, (size_t)(end - in.p));
 			conn_consume(p->server,

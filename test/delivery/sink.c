@@ -91,6 +91,8 @@ on_readable(void *arg)
 
 	for (;;) {
 		in = conn_input(ss->conn);
+		if (in.n == 0)
+			return;
 		if (ss->no_tls) {
 			conn_consume(ss->conn, in.n);
 			conn_puts(ss->conn, "no, I cannot\r\n");

@@ -28,6 +28,7 @@ struct world {
 	struct sink sink;
 	unsigned answers;
 	unsigned lost;			/* answered by the port's end */
+	uint32_t n_rcpt;		/* of the last answer */
 	struct strbuf results;
 };
 
@@ -193,6 +194,7 @@ on_answer(void *arg, struct port_message *m)
 	w->answers++;
 	assert_int_equal(m->type, MSG_JOB_DONE);
 	assert_int_equal(msg_job_done_decode(m->data, &d), 0);
+	w->n_rcpt = d.n_rcpt;
 	strbuf_printf(&w->results, "%u", d.class);
 	for (i = 0; i < d.n_rcpt && i < 4; i++)
 		strbuf_printf(&w->results, " %u=%u", d.rcpt[i].index,
@@ -345,6 +347,17 @@ many_recipients_with_long_replies_fit_one_answer(void **state)
 	expect(w, 1, "0 10=550 11=550 12=550 13=550;");
 }
 
+/* What the answer cannot tell must not be delivered: it would be again. */
+static void
+more_recipients_than_an_answer_holds_are_left(void **state)
+{
+	struct world *w = *state;
+
+	send_job(w, &(struct job_spec){ .n_rcpt = 4000 });
+	expect(w, 1, "0 10=250 11=250 12=250 13=250;");
+	assert_int_equal(w->n_rcpt, w->sink.rcpts);
+}
+
 static void
 garbage_ends_the_channel_and_nothing_else(void **state)
 {
@@ -419,6 +432,7 @@ main(void)
 		T(no_line_end_gets_into_a_command),
 		T(transports_that_are_not_ours),
 		T(many_recipients_with_long_replies_fit_one_answer),
+		T(more_recipients_than_an_answer_holds_are_left),
 		T(garbage_ends_the_channel_and_nothing_else),
 		T(other_messages_too),
 		T(when_queue_dies_nothing_is_sent_to_its_end),

@@ -323,7 +323,8 @@ the_next_host_is_tried(void **state)
 	run(w, 1);
 	results_are(w, "0:250 ");
 	assert_int_equal(w->sink[1].messages, 1);
-	assert_non_null(strstr(strbuf_cstr(&w->remote), "127.0.0.1[127.0.0.1]:"));
+	assert_non_null(strstr(strbuf_cstr(&w->remote),
+	    "127.0.0.1[127.0.0.1]:"));
 }
 
 static void

@@ -182,7 +182,7 @@ all_together_have_a_limit(void **state)
 	fill(&sa[0], fds, 4);
 	dial_start(l, &o, on_dial, &out);
 	WAIT_FOR(l, out.calls);
-	assert_in_range((clock_mono_us() - t) / 1000, 200, 900);
+	assert_in_range((clock_mono_us() - t) / 1000, 190, 900);
 	assert_int_equal(out.why.code, ETIMEDOUT);
 	assert_non_null(strstr(out.why.text, ": timed out"));
 	for (i = 0; i < 4; i++)

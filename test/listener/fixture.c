@@ -52,6 +52,10 @@ take_mail(struct fixture *f, struct port_message *m)
 	struct err e = { 0 };
 	struct stat st;
 
+	if (f->filler) {
+		f->credit += m->data.n + m->body.n;
+		return;
+	}
 	assert_true(f->mails < FIXTURE_MAILS);
 	memset(r, 0, sizeof *r);
 	envelope_init(&r->env);

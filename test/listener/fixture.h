@@ -33,6 +33,7 @@ struct fixture {
 	struct port *queue, *auth;	/* our ends; NULL: not connected */
 	enum queue_mood mood;
 	bool keep_credit;		/* nothing is granted back */
+	bool filler;			/* messages only use up credit */
 	struct received_mail mail[FIXTURE_MAILS];
 	size_t mails;
 	uint64_t kept[FIXTURE_MAILS];	/* refs that wait for an answer */

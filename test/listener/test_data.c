@@ -335,7 +335,7 @@ chunks_too_large(void **state)
 	dialogue(c, "C: BDAT 99999999999999 LAST", "S: 552 5.3.4", "S: ");
 	client_close(&c);
 	c = to_data(0, "127.0.0.1", false);
-	dialogue(c, "C: BDAT 5 LAST\r\nab", "S: 250");
+	dialogue(c, "C: BDAT 4 LAST\r\nab", "S: 250");
 	client_close(&c);
 	c = to_data(0, "127.0.0.1", false);
 	client_text(c, "BDAT 5 LAST\r\na\nbcd");

@@ -224,6 +224,7 @@ rig_add_delivery(struct rig *r)
 
 	pair(fd);
 	r->delivery_closed = false;
+	r->older = r->delivery;
 	r->delivery = port_new(r->loop, fd[0], "delivery", &h, r);
 	send_peer(r, ROLE_DELIVERY, 0, fd[1]);
 }
@@ -266,6 +267,7 @@ rig_stop(struct rig *r)
 	queue_free(&r->queue);
 	port_free(&r->listener);
 	port_free(&r->delivery);
+	port_free(&r->older);
 	port_free(&r->monitor);
 	for (i = 0; i < r->n_jobs; i++) {
 		msg_job_clear(&r->jobs[i].job);

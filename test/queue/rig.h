@@ -39,6 +39,7 @@ struct rig {
 	char spool[64];
 	struct queue *queue;
 	struct port *monitor, *listener, *delivery;
+	struct port *older;	/* a delivery that another one replaces */
 	bool listener_closed, delivery_closed, monitor_closed, ready;
 	struct rig_job jobs[RIG_JOBS];
 	size_t n_jobs, next;	/* next: the first that rig_job() gives */
