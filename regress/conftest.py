@@ -1,4 +1,5 @@
 """Fixtures of the whole-program tests."""
+import os
 import pathlib
 import sys
 
@@ -19,7 +20,8 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def daemon(request):
-    """daemon(text, ...) makes and starts one; all are ended, and their logs shown when the test failed."""
+    """daemon(text, ...) makes and starts one; all are ended, and their logs shown when the test failed (KEEP=1:
+    their directories stay)."""
     made = []
 
     def make(text="", start=True, **kw):
@@ -39,7 +41,7 @@ def daemon(request):
             problem = repr(e)
         if failed or problem:
             print(f"--- log of {d.dir}\n" + d.log[-20000:])
-        d.remove()
+        d.remove(keep=failed and "KEEP" in os.environ)
     assert not problem, problem
 
 

@@ -79,6 +79,27 @@ class Client:
         self.send(stuffed(data) + b".\r\n")
         return self.reply()
 
+    def bdat(self, sender, rcpts, data, chunk=65536, params=""):
+        """The same by BDAT, all of it in one go; the reply to the last chunk, or the first refusal."""
+        lines = [f"MAIL FROM:<{sender}>{params}"] + [f"RCPT TO:<{r}>" for r in rcpts]
+        pieces = [data[i:i + chunk] for i in range(0, len(data), chunk)] or [b""]
+        out = "".join(line + "\r\n" for line in lines).encode()
+        for i, p in enumerate(pieces):
+            out += b"BDAT %d%s\r\n" % (len(p), b" LAST" if i == len(pieces) - 1 else b"") + p
+        self.send(out)
+        answers = [self.reply() for _ in range(len(lines) + len(pieces))]
+        return next((a for a in answers if a[0] // 100 != 2), answers[-1])
+
+    def pipelined(self, sender, rcpts, data, params=""):
+        """The same with all commands in one go."""
+        lines = [f"MAIL FROM:<{sender}>{params}"] + [f"RCPT TO:<{r}>" for r in rcpts] + ["DATA"]
+        self.send("".join(line + "\r\n" for line in lines))
+        for answer in [self.reply() for _ in lines]:
+            if answer[0] not in (250, 251, 354):
+                return answer
+        self.send(stuffed(data) + b".\r\n")
+        return self.reply()
+
     def close(self):
         self.sock.close()
 

@@ -53,6 +53,23 @@ def work_dir(prefix="smarthostd-"):
     return d
 
 
+_LINE = re.compile(r"(\S+) (\w+)\[(\d+)\] (\w+) ([\w-]+):(.*)")
+_VALUE = re.compile(r' ([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
+
+
+def log_event(line):
+    """A line of the log, text or JSON, as a dictionary; None: it is none."""
+    if line.startswith("{"):
+        return json.loads(line)
+    g = _LINE.fullmatch(line)
+    if not g:
+        return None
+    out = dict(zip(("time", "role", "pid", "level", "event"), g.groups()))
+    for k, quoted, plain in _VALUE.findall(g.group(6)):
+        out[k] = re.sub(r"\\(x..|.)", lambda m: chr(int(m.group(1)[1:], 16)) if m.group(1)[0] == "x" else m.group(1), quoted) or plain
+    return out
+
+
 class Daemon:
     """Daemon(text) or Daemon(lambda d: text); start() waits for `smarthostd: ready`.
 
@@ -133,9 +150,10 @@ class Daemon:
                     pass
             until(lambda: self.proc is None or self.proc.poll() is not None, 1)
 
-    def remove(self):
+    def remove(self, keep=False):
         self.kill()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
     def pids(self):
         """{pid} of everything in its session that lives."""
@@ -165,7 +183,24 @@ class Daemon:
                 pass
         return found
 
+    def wait(self, timeout=20):
+        """The exit status of one that ends by itself; None when it does not."""
+        try:
+            return self.proc.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
     # looking
+    def events(self, name=None, path=None, **wanted):
+        """The log's lines, parsed, as dictionaries: time role pid level event, and the event's own."""
+        path = self.log_path if path is None else path
+        text = path.read_text(errors="replace") if path.exists() else ""
+        lines = [e for e in map(log_event, text.split("\n")) if e]
+        return [e for e in lines if name in (None, e["event"]) and all(e.get(k) == v for k, v in wanted.items())]
+
+    def wait_event(self, name, seconds=15, **wanted):
+        return until(lambda: self.events(name, **wanted), seconds)
+
     @property
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

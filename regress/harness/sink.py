@@ -22,8 +22,8 @@ class Session:
 
 class Sink:
     """script(stage, session, arg) decides an answer: None for the usual one, text, bytes (as they are), DROP, or
-    (seconds, answer).  Stages: connect ehlo helo mail rcpt data body rset noop quit.  A message is recorded before its
-    reply is sent, as a real server stores before it answers."""
+    (seconds, answer).  Stages: connect ehlo helo mail rcpt data bdat body rset noop quit.  A message is recorded before
+    its reply is sent, as a real server stores before it answers.  With CHUNKING in ehlo BDAT is understood too."""
 
     def __init__(self, script=None, ehlo=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), host="127.0.0.1", port=0):
         self.script, self.ehlo, self.host, self.port = script, list(ehlo), host, port
@@ -40,7 +40,7 @@ class Sink:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(lambda *_: None)
-        self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port, limit=1 << 22, backlog=1024))
+        self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port, backlog=1024))
         self.port = self.server.sockets[0].getsockname()[1]
         self._started.set()
         self.loop.run_forever()
@@ -114,9 +114,10 @@ class Sink:
         async def say(stage, arg, usual):
             return await self._say(writer, stage, s, arg, usual)
         await say("connect", None, "220 sink.test ESMTP")
-        mail, params, rcpts = None, "", []
+        reader = _Wire(reader)
+        mail, params, rcpts, chunks = None, "", [], []
         while True:
-            line = (await reader.readuntil(b"\r\n"))[:-2].decode("utf-8", "surrogateescape")
+            line = (await reader.line()).decode("utf-8", "surrogateescape")
             s.commands.append(line)
             verb, _, arg = line.partition(" ")
             verb = verb.upper()
@@ -139,10 +140,24 @@ class Sink:
                     continue
                 if await say("data", None, "354 go on") != b"3":
                     continue
-                data = await self._text(reader)
-                m = Message(mail, params, rcpts, data, s)
+                m = Message(mail, params, rcpts, await reader.text(), s)
                 answer = await self._body(writer, s, m)
                 mail, rcpts = None, []
+                if answer is None:
+                    return
+            elif verb == "BDAT" and "CHUNKING" in self.ehlo:
+                size, _, last = arg.partition(" ")
+                chunks.append(await reader.exactly(int(size)))
+                if not rcpts:
+                    chunks = []
+                    await say("bdat", arg, "554 5.5.1 no valid recipients")
+                    continue
+                if last.upper() != "LAST":
+                    await say("bdat", arg, "250 2.0.0 go on")
+                    continue
+                m = Message(mail, params, rcpts, b"".join(chunks), s)
+                answer = await self._body(writer, s, m)
+                mail, rcpts, chunks = None, [], []
                 if answer is None:
                     return
             elif verb == "RSET":
@@ -169,14 +184,45 @@ class Sink:
         await writer.drain()
         return answer or "250"
 
-    @staticmethod
-    async def _text(reader):
-        """The message with its dots unstuffed; strict about CRLF."""
-        out = bytearray()
+
+class _Wire:
+    """What comes in, by lines and by messages; strict about CRLF."""
+
+    def __init__(self, reader):
+        self.reader, self.buf = reader, bytearray()
+
+    async def _more(self):
+        data = await self.reader.read(1 << 18)
+        if not data:
+            raise ConnectionError
+        self.buf += data
+
+    async def _until(self, what, start=0):
+        """Where it begins."""
         while True:
-            line = await reader.readuntil(b"\r\n")
-            if line == b".\r\n" and (not out or out.endswith(b"\r\n")):
-                return bytes(out)
-            if line.startswith(b".") and (not out or out.endswith(b"\r\n")):
-                line = line[1:]
-            out += line
+            at = self.buf.find(what, start)
+            if at >= 0:
+                return at
+            start = max(start, len(self.buf) - len(what) + 1)
+            await self._more()
+
+    async def line(self):
+        end = await self._until(b"\r\n")
+        line = bytes(self.buf[:end])
+        del self.buf[:end + 2]
+        return line
+
+    async def exactly(self, n):
+        while len(self.buf) < n:
+            await self._more()
+        data = bytes(self.buf[:n])
+        del self.buf[:n]
+        return data
+
+    async def text(self):
+        """A message behind DATA, with its dots unstuffed."""
+        self.buf[:0] = b"\r\n"         # so that each line begins alike
+        end = await self._until(b"\r\n.\r\n")
+        raw = bytes(self.buf[:end + 2])
+        del self.buf[:end + 5]
+        return raw.replace(b"\r\n.", b"\r\n")[2:]

@@ -8,7 +8,7 @@
 #include "conf/tree.h"
 
 struct build;
-struct conf_choice;			/* conf/directives.h */
+struct conf_choice;	/* conf/directives.h */
 struct conf_directive;
 
 enum conf_context {

@@ -17,7 +17,9 @@ struct conf_reader {
 };
 
 /* Collected messages, each "FILE:LINE: text\n" (errors), in order of files
- * and lines; warnings apart. */
+ * and lines; warnings apart, as "FILE:LINE: warning: text\n", without ":LINE"
+ * where they belong to no statement.  Warnings across statements are looked
+ * for only where there is no error. */
 struct conf_messages {
 	struct strbuf errors;
 	struct strbuf warnings;
