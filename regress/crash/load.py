@@ -137,9 +137,8 @@ class Load:
             ledger.acked[re.search(r"queued as (\w+)", text).group(1)] = ident
         else:
             ledger.refused[code] += 1
-            if code == 421:
+            if code // 100 == 4:
                 raise ConnectionError(text)
-            client.cmd("RSET")
 
 
 def counting_sink(ledger, script=None):

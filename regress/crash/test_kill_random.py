@@ -56,12 +56,17 @@ class Killer:
 
     def all(self):
         """monitor dies, and its roles by themselves."""
+        log = self.d.log_path.stat().st_size
         self.d.proc.kill()
         self.d.proc.wait()
         dead = time.monotonic()
         assert until(lambda: not self.d.pids(), 5.5), f"monitor is dead, and these live: {self.d.pids()}"
         self.longest = max(getattr(self, "longest", 0), time.monotonic() - dead)
-        self.in_flight.append(self.look.leased(self.d.spool))
+        # in flight was what still is, and what queue had the time to give up
+        with open(self.d.log_path, errors="replace") as f:
+            f.seek(log)
+            gone = re.findall(r"delivery: id=(\w+) from=\S+ to=<([^>]*)> .*the process that delivered it has ended", f.read())
+        self.in_flight.append(self.look.leased(self.d.spool) | set(gone))
         self.kills["monitor"] += 1
         self.left = self.rng.randint(*DEATHS)
         self.d.start()

@@ -36,6 +36,7 @@ static bool listing;
 static char **listed;
 static size_t listed_count;
 static int hit_fd = -1;
+static bool once;
 /* The store's threads pass fault points too. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -97,6 +98,7 @@ fault_init(void)
 	struct slice left = slice_cstr(env);
 
 	listing = getenv("SMARTHOSTD_FAULT_LIST") != NULL;
+	once = getenv("SMARTHOSTD_FAULT_ONCE") != NULL;
 	while (left.n > 0) {
 		long comma = slice_find(left, ',');
 		size_t n = comma < 0 ? left.n : (size_t)comma;
@@ -114,7 +116,7 @@ fault_init(void)
 	fault_armed = spec_count > 0 || listing;
 	if (!fault_armed || file == NULL || hit_fd >= 0)
 		return;
-	hit_fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+	hit_fd = open(file, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 	if (hit_fd < 0)
 		fprintf(stderr, "SMARTHOSTD_FAULT_HIT: %s: %s\n", file,
 		    strerror(errno));
@@ -132,6 +134,25 @@ note(const char *name)
 	n = snprintf(line, sizeof(line), "%s\n", name);
 	if (n > 0 && (size_t)n < sizeof(line))
 		(void)fs_write_all(hit_fd, line, (size_t)n);
+}
+
+/* Whether any process has noted it: the one that was started anew after the
+ * death that was asked for is to live. */
+static bool
+noted(const char *name)
+{
+	char text[4096], line[128];
+	ssize_t n;
+
+	if (hit_fd < 0)
+		return false;
+	snprintf(line, sizeof(line), "%s\n", name);
+	n = pread(hit_fd, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	for (const char *p = text; (p = strstr(p, line)) != NULL; p++)
+		if (p == text || p[-1] == '\n')
+			return true;
+	return false;
 }
 
 static void
@@ -161,7 +182,7 @@ fault_hit(const char *name)
 		struct spec *s = &specs[i];
 
 		if (s->nth > 0 && strcmp(s->name, name) == 0 &&
-		    --s->nth == 0) {
+		    --s->nth == 0 && !(once && noted(name))) {
 			note(name);
 			action = s->action;
 		}

@@ -2,7 +2,11 @@
  * SMARTHOSTD_FAULT="NAME[:N][=kill|ENOSPC|EIO|...]" in the environment that
  * monitor hands to its roles; the Nth passage (1 at first) is hit.
  * SMARTHOSTD_FAULT_HIT=FILE: where monitor, queue, listener, delivery note
- * "NAME\n" before it happens (an inherited descriptor, see fault_init). */
+ * "NAME\n" before it happens (opened by fault_init, before any sandbox).
+ * SMARTHOSTD_FAULT_ONCE: what that file names already does not happen again,
+ * so that a role which is started anew lives on.
+ * SMARTHOSTD_FAULT_LIST: nothing happens, each point that is passed is noted
+ * there once by each process. */
 #ifndef BASE_FAULT_H
 #define BASE_FAULT_H
 

@@ -48,7 +48,7 @@ int
 logging_open(struct monitor *m, struct err *e)
 {
 	const struct conf *c = m->conf;
-	int fd = -1, to = c->log_to;
+	int fd = -1, to = (int)c->log_to;
 
 	if (!c->log_set)
 		to = m->opt.foreground ? CONF_LOG_STDERR : CONF_LOG_SYSLOG;

@@ -165,7 +165,9 @@ lease_message(struct message *m, struct lane *l, enum line line,
 		    now))
 			*left = true;
 	}
-	if (n > 0 && m->stored)
+	/* A message whose first change is being made goes along with it; one
+	 * that the store has, but has not told us of yet, needs another. */
+	if (n > 0 && (m->stored || m->writing))
 		message_touch(m, true);
 	return n;
 }

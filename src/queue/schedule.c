@@ -63,8 +63,9 @@ schedule_entry(struct queue *q, struct lane *l, enum line line,
 			line_id(LL_ERROR, "unreadable", d->id, e.text);
 		return false;
 	}
-	/* In RAM and elsewhere by now: the store is about to know. */
-	if (m->gone || (m->writing && m->next_gone))
+	/* In RAM and elsewhere by now: the store is about to know.  Or just
+	 * durable, and we have not been told yet: lane_due() follows. */
+	if (!m->stored || m->gone || (m->writing && m->next_gone))
 		return false;
 	if (lease_message(m, l, line, d->time, NULL, &left) == 0 && loaded)
 		queue_drop_due(q, d->lane, d->time, d->id);

@@ -169,6 +169,46 @@ no_more_jobs_than_the_window_are_out(void **state)
 	rig_free(&r);
 }
 
+static void
+taken(void *arg, struct port_message *m)
+{
+	size_t *n = arg;
+
+	assert_non_null(m);
+	(*n)++;
+}
+
+/* Due entries show in the store before their commit is told of. */
+static void
+a_burst_goes_through_few_slots(void **state)
+{
+	struct rig *r = rig_new("transport up { smarthost mx.test:25;"
+	    " connections 2 }\nroute via up\n");
+	struct strbuf meta = STRBUF_INIT;
+	size_t i, n = 0, answered = 0, count = RIG_JOBS;
+
+	(void)state;
+	for (i = 0; i < count; i++) {
+		struct envelope *env = rig_envelope(r, "a@from.test",
+		    "x@to.test");
+
+		strbuf_clear(&meta);
+		assert_int_equal(0, envelope_encode(env, true, &meta, NULL));
+		port_transfer(r->listener, MSG_MAIL, port_request(r->listener,
+		    0, taken, &n), strbuf_slice(&meta), slice_of("", 0));
+		envelope_free(&env);
+		for (loop_turn(r->loop, false); answered < r->n_jobs;
+		    answered++)
+			rig_answer(&r->jobs[answered], 250, "ok");
+	}
+	for (r->next = answered; answered < count; answered++)
+		rig_answer(rig_job(r), 250, "ok");
+	strbuf_free(&meta);
+	gone(r);
+	assert_int_equal(count, n);
+	rig_free(&r);
+}
+
 /* With a backlog of retries, new mail gets its share of the slots. */
 static void
 retries_leave_room_for_fresh_mail(void **state)
@@ -636,6 +676,7 @@ main(void)
 		cmocka_unit_test(what_waits_survives_a_restart),
 		cmocka_unit_test(a_job_that_was_not_begun_is_no_attempt),
 		cmocka_unit_test(no_more_jobs_than_the_window_are_out),
+		cmocka_unit_test(a_burst_goes_through_few_slots),
 		cmocka_unit_test(retries_leave_room_for_fresh_mail),
 		cmocka_unit_test(a_hand_over_waits_for_a_slot_of_the_next),
 		cmocka_unit_test(hold_and_release),
