@@ -80,7 +80,7 @@ static void
 make_body(size_t octets)
 {
 	static const char letters[] = "the quick brown fox jumps over the "
-	    "lazy dog, and then it does so again";
+	    "lazy dog, and then it does so again and again";
 	size_t line;
 
 	load.body = mem_alloc(octets + octets / 32 + 256);
@@ -263,7 +263,7 @@ on_reply(struct session *s, char class)
 {
 	if (class != (s->state == S_DATA && s->replies == 1 ? '3' : '2')) {
 		if (load.refused++ < 5)
-			fprintf(stderr, "load: %.*s\n", (int)s->in_n, s->in);
+			fprintf(stderr, "load: %.*s", (int)s->in_n, s->in);
 		lost(s);
 		return;
 	}

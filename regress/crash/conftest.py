@@ -14,7 +14,7 @@ _spec.loader.exec_module(_parent)
 pytest_runtest_makereport = _parent.pytest_runtest_makereport
 daemon, sink = _parent.daemon, _parent.sink
 
-from harness.daemon import BUILD, SRC  # noqa: E402
+from harness.daemon import BIN, BUILD, SRC  # noqa: E402
 
 
 def compiled(name, *flags, rooms=(), libs=()):
@@ -51,6 +51,14 @@ class Look:
     def messages(self, spool):
         """ids that are in the queue, whole or not"""
         return [line.split()[1] for line in self("list", spool) if line.split()[0] in ("m", "q", "bad")]
+
+
+    def verify(self, d):
+        """The running daemon's queue is sound, in relayctl's eyes and in ours."""
+        if (BIN / "relayctl").exists():
+            r = d.relayctl("queue", "verify")
+            assert r.returncode == 0, r.stdout + r.stderr
+        assert self("verify", d.spool) == []
 
 
 @pytest.fixture(scope="session")

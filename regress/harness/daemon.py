@@ -241,3 +241,23 @@ def check(text, files=None):
     r = subprocess.run([str(BIN / "smarthostd"), "-f", str(f), "-n"], capture_output=True, text=True, timeout=30)
     shutil.rmtree(d)
     return r.returncode, r.stderr + r.stdout, str(d)
+
+
+def smarthost(port, *statements, name="up", hosts=None):
+    """A transport to a port of this machine, and a route for all mail to it."""
+    where = hosts or f"127.0.0.1:{port}"
+    return "\n".join([f"transport {name} {{", f"  smarthost {where}", *statements, "}", f"route via {name}", ""])
+
+
+class DeadPort:
+    """A port that is bound but not listened on: connections are refused, and nobody else can take it."""
+
+    def __init__(self, host="127.0.0.1"):
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.sock.bind((host, 0))
+        self.port = self.sock.getsockname()[1]
+
+    def release(self):
+        """Free for a server to take."""
+        self.sock.close()
+        return self.port

@@ -176,7 +176,8 @@ int
 process_tell_view(struct process *p, struct err *e)
 {
 	struct strbuf view = STRBUF_INIT, b = STRBUF_INIT;
-	struct msg_role me = { p->slot, p->m->last_instance++ & 0xff };
+	/* 255 is queue's own, for the messages that it writes itself */
+	struct msg_role me = { p->slot, p->m->last_instance++ % 255 };
 	int fd = -1;
 
 	if (conf_view_encode(p->m->tree, view_of(p->role), &view, e) == 0)

@@ -370,8 +370,6 @@ void bounce_told(struct message *m, bool durable);
 
 /* ---- history.c ---- */
 void history_text(const struct message *m, struct strbuf *out);
-void json_string(struct strbuf *out, const char *s);	/* NULL: null */
-void json_time(struct strbuf *out, uint64_t ms);	/* 0: null */
 
 /* ---- lines.c: the log ---- */
 void line_received(const struct message *m);

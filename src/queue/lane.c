@@ -163,13 +163,11 @@ lanes_first_due(struct queue *q)
 	uint32_t id = 0;
 
 	while (store_due_next_lane(q->store, id, &first)) {
-		struct lane *l = lane_of_id(q, first.lane);
-
 		id = first.lane;
-		if (l == NULL) {
+		if (lane_of_id(q, id) == NULL) {
 			log_msg(LL_WARN, "queue", "the lane %u has lost its "
 			    "name; its mail is routed anew", first.lane);
-			l = lane_add(q, id & ~STORE_LEASED &
+			(void)lane_add(q, id & ~STORE_LEASED &
 			    ~(uint32_t)LINE_FRESH, slice_of("", 0));
 		}
 		lane_due(q, first.lane, first.time);

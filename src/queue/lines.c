@@ -14,7 +14,7 @@
 struct id_text
 line_id_text(uint64_t id)
 {
-	struct id_text t;
+	struct id_text t = { "" };
 
 	num_id_text(id, t.s);
 	return t;

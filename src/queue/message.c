@@ -76,7 +76,7 @@ message_load(struct queue *q, uint64_t id, bool body, struct err *e)
 	}
 	m = message_new(q, &r);
 	m->stored = true;
-	m->counted = message_class(m->rec);
+	m->counted = (uint8_t)message_class(m->rec);
 	message_keys(m->rec, &m->keys);
 	if (body && m->rec->body_kind != BODY_FILE) {
 		m->body = b;

@@ -17,10 +17,6 @@
 #define SLEEP_MAX 60000u		/* ms; the clock may have been set */
 #define SLEEP_MOVING 200u
 
-/* The record cannot be read: aside with it. */
-static void
-quarantine(struct queue *q, const struct store_due *d, const struct err *why);
-
 static void
 quarantined(void *arg, int code, const char *text)
 {
@@ -29,6 +25,7 @@ quarantined(void *arg, int code, const char *text)
 		log_msg(LL_ERROR, "quarantine", "%s", text);
 }
 
+/* The record cannot be read: aside with it. */
 static void
 quarantine(struct queue *q, const struct store_due *d, const struct err *why)
 {
@@ -131,7 +128,7 @@ line_share(const struct lane *l, enum line line, uint64_t now)
 
 /* Attempts that came here because another transport failed. */
 static void
-schedule_waiting(struct queue *q, struct lane *l)
+schedule_waiting(struct lane *l)
 {
 	struct attempt *a;
 
@@ -143,7 +140,6 @@ schedule_waiting(struct queue *q, struct lane *l)
 			l->active[LINE_RETRY]++;
 		job_start(a);
 	}
-	(void)q;
 }
 
 /* One after the other until nothing more fits; false: the turn is long
@@ -154,7 +150,7 @@ schedule_lane(struct queue *q, struct lane *l, unsigned *budget)
 	uint64_t now = clock_real_ms();
 	unsigned fresh, retries, n;
 
-	schedule_waiting(q, l);
+	schedule_waiting(l);
 	for (;;) {
 		fresh = line_share(l, LINE_FRESH, now);
 		retries = line_share(l, LINE_RETRY, now);

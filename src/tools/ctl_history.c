@@ -150,7 +150,8 @@ ctl_history(struct ctl *c)
 		rc = ctl_offline_history(c, since_ms(c, p.now), &sink);
 	if (p.ring != NULL)
 		pick_last(&p);
-	if (ctl_list_end(&p.list) == 0 && rc == 0 && !c->json && !c->jsonl)
+	if (ctl_list_end(&p.list, rc) == 0 && rc == 0 && !c->json &&
+	    !c->jsonl)
 		puts("no finished deliveries");
 	strbuf_free(&members);
 	free(sink.text);

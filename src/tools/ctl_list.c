@@ -42,9 +42,7 @@ ctl_list_new(struct ctl *c, enum ctl_list_kind kind)
 	l->kind = kind;
 	clock_update();
 	l->now = clock_real_ms();
-	if (c->json)
-		putchar('[');
-	else if (!c->jsonl)
+	if (!c->json && !c->jsonl)
 		l->table = kind == LIST_QUEUE ? ctl_table_new(queue_columns,
 		    sizeof(queue_columns) / sizeof(queue_columns[0]), "") :
 		    ctl_table_new(history_columns,
@@ -149,10 +147,8 @@ ctl_list_item(void *arg, struct slice json)
 	cJSON *doc;
 
 	if (l->table == NULL) {
-		if (l->c->json && l->n > 0)
-			putchar(',');
 		if (l->c->json)
-			putchar('\n');
+			fputs(l->n == 0 ? "[\n" : ",\n", stdout);
 		fwrite(json.p, 1, json.n, stdout);
 		if (!l->c->json)
 			putchar('\n');
@@ -172,7 +168,7 @@ ctl_list_item(void *arg, struct slice json)
 }
 
 uint64_t
-ctl_list_end(struct ctl_list **lp)
+ctl_list_end(struct ctl_list **lp, int status)
 {
 	struct ctl_list *l = *lp;
 	uint64_t n = l->n;
@@ -186,7 +182,10 @@ ctl_list_end(struct ctl_list **lp)
 			    n == 1 ? "" : "s", num_size_text(l->octets, size,
 			    sizeof(size)));
 	} else if (l->c->json) {
-		puts(n > 0 ? "\n]" : "]");
+		if (n > 0)
+			puts("\n]");
+		else if (status == 0)
+			puts("[]");
 	}
 	free(l);
 	return n;

@@ -26,7 +26,7 @@ ctl_queue_list(struct ctl *c)
 	rc = ctl_request(c, "queue list", NULL, &sink);
 	if (rc == CTL_DOWN)
 		rc = ctl_offline_list(c, &sink);
-	if (ctl_list_end(&l) == 0 && rc == 0 && !c->json)
+	if (ctl_list_end(&l, rc) == 0 && rc == 0 && !c->json)
 		puts("no messages");
 	free(sink.text);
 	return rc;

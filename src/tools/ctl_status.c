@@ -205,7 +205,7 @@ rows_item(void *arg, struct slice json)
 	cJSON *doc;
 
 	if (r->c->json) {
-		printf("%s\n%.*s", r->n++ > 0 ? "," : "", (int)json.n,
+		printf("%s%.*s", r->n++ > 0 ? ",\n" : "[\n", (int)json.n,
 		    json.p);
 		return;
 	}
@@ -223,12 +223,10 @@ print_rows(struct rows *r)
 	int rc;
 
 	clock_update();
-	if (r->c->json)
-		putchar('[');
 	rc = ctl_request(r->c, r->c->cmd->name, NULL, &sink);
 	ctl_table_end(&r->table);
-	if (r->c->json)
-		puts(r->n > 0 ? "\n]" : "]");
+	if (r->c->json && (r->n > 0 || rc == 0))
+		puts(r->n > 0 ? "\n]" : "[]");
 	free(sink.text);
 	return rc == CTL_DOWN ? ctl_down() : rc;
 }

@@ -13,6 +13,7 @@
 #include "base/json_writer.h"
 #include "conf/conf.h"
 #include "conf/load.h"
+#include "conf/route_choice.h"
 #include "store/selector.h"
 #include "store/store.h"
 
@@ -149,8 +150,9 @@ enum ctl_list_kind { LIST_QUEUE, LIST_HISTORY };
 struct ctl_list;
 struct ctl_list *ctl_list_new(struct ctl *c, enum ctl_list_kind kind);
 void ctl_list_item(void *list, struct slice json);	/* a sink's */
-/* Prints the end; frees.  Returns how many there were. */
-uint64_t ctl_list_end(struct ctl_list **l);
+/* Prints the end, an empty list only where the status is 0; frees.  Returns
+ * how many there were. */
+uint64_t ctl_list_end(struct ctl_list **l, int status);
 
 /* ---- ctl_offline.c ---- */
 /* Calls item() for each message of a stopped daemon that matches. */

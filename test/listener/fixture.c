@@ -549,6 +549,18 @@ client_is_silent(struct client *c)
 	return !c->eof && c->in.n == 0;
 }
 
+void
+client_wait_closed(struct client *c)
+{
+	int waited = 0;
+
+	while (!c->eof && turn(c, POLLIN, &waited)) {
+		client_read(c);
+		strbuf_clear(&c->in);
+	}
+	assert_true(c->eof);
+}
+
 int
 client_start_tls(struct client *c, int max_version)
 {

@@ -80,6 +80,8 @@ void client_shut(struct client *c);
 const char *client_reply(struct client *c);
 /* Nothing more came and the connection is closed. */
 bool client_is_closed(struct client *c);
+/* Reads on, whatever comes, until the connection is closed. */
+void client_wait_closed(struct client *c);
 /* Nothing has come so far, and it is open. */
 bool client_is_silent(struct client *c);
 /* Handshake as client; 0, or -1 when it fails.  max_version as in

@@ -321,8 +321,7 @@ garbage_harms_nobody_else(void **state)
 		junk[i] = (unsigned char)(i * 7919 >> 3);
 	dialogue(c, "S: 220");
 	client_send(c, junk, sizeof junk);
-	while (!client_is_closed(c))
-		client_reply(c);
+	client_wait_closed(c);
 	client_close(&c);
 	dialogue(good, "S: 220", "C: NOOP", "S: 250");
 	client_close(&good);

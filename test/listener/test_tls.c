@@ -88,14 +88,12 @@ a_handshake_that_is_none(void **state)
 	(void)state;
 	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: STARTTLS", "S: 220");
 	client_text(c, "EHLO again\r\n");
-	while (!client_is_closed(c))
-		client_reply(c);
+	client_wait_closed(c);
 	client_close(&c);
 	c = client_connect(&f, 0, "127.0.0.1");
 	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: STARTTLS", "S: 220");
 	client_shut(c);
-	while (!client_is_closed(c))
-		client_reply(c);
+	client_wait_closed(c);
 	client_close(&c);
 	fixture_settle(&f);
 	assert_int_equal(f.l->session_count, 0);

@@ -1,0 +1,309 @@
+/*
+ * why: where a message would go and for what reason, by the configuration
+ * alone (--if) or for a message that the daemon knows.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "conf/expect.h"
+#include "mail/address.h"
+#include "mail/domain.h"
+#include "tools/relayctl.h"
+
+/* ---- the answer ---- */
+
+static const char *
+tls_name(const struct conf_transport *t)
+{
+	switch (t->tls) {
+	case TLS_OFF:
+		return "off";
+	case TLS_OPPORTUNISTIC:
+		return "opportunistic";
+	case TLS_STARTTLS:
+	case TLS_REQUIRED:
+		return "required";
+	case TLS_IMPLICIT:
+		return "implicit";
+	default:
+		return NULL;
+	}
+}
+
+static bool
+by_network(const struct conf_transport *t)
+{
+	return t->kind == TRANSPORT_DIRECT ||
+	    t->kind == TRANSPORT_SMARTHOST ||
+	    t->kind == TRANSPORT_SUBMISSION || t->kind == TRANSPORT_LMTP;
+}
+
+static void
+write_hop(struct json_writer *w, const struct conf_transport *t)
+{
+	if (t != NULL && t->n_hosts > 0) {
+		json_text(w, "host", t->hosts[0].name);
+		json_number(w, "port", t->hosts[0].port);
+	} else {
+		json_text(w, "host", t != NULL ? t->lmtp_path : NULL);
+		json_null(w, "port");
+	}
+	json_text(w, "tls", t == NULL ? "opportunistic" : by_network(t) ?
+	    tls_name(t) : NULL);
+	json_text(w, "username", t != NULL ? t->username : NULL);
+}
+
+static void
+write_place(struct json_writer *w, const char *key,
+    const struct conf_where *where)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	strbuf_printf(&text, "%s:%u", where->file, where->line);
+	json_slice(w, key, strbuf_slice(&text));
+	strbuf_free(&text);
+}
+
+static void
+trace(void *arg, const struct conf_route *route, const char *reason)
+{
+	struct json_writer *w = arg;
+
+	json_object(w, NULL);
+	write_place(w, "route", &route->where);
+	json_bool(w, "matched", reason == NULL);
+	json_text(w, "reason", reason);
+	json_close_object(w);
+}
+
+/* ---- local recipients, as queue has it ---- */
+
+static bool
+is_local(const struct conf *conf, const char *address)
+{
+	char name[MAIL_DOMAIN_MAX + 1], own[MAIL_DOMAIN_MAX + 1];
+	struct slice local, domain;
+	size_t i;
+
+	mail_address_split(slice_cstr(address), &local, &domain);
+	if (domain.n == 0)
+		return true;
+	if (mail_domain_normal(domain, name) < 0)
+		return false;
+	for (i = 0; i < conf->local_domains.n; i++)
+		if (mail_domain_normal(slice_cstr(
+		    conf->local_domains.v[i]), own) == 0 &&
+		    strcmp(own, name) == 0)
+			return true;
+	return false;
+}
+
+enum place { PLACE_ROUTES, PLACE_LOCAL, PLACE_NONE };
+
+static enum place
+place_of(const struct conf *conf, struct route_query *q)
+{
+	if (!is_local(conf, q->to))
+		return PLACE_ROUTES;
+	if (conf_transport_find(conf, "local") != SIZE_MAX)
+		return PLACE_LOCAL;
+	if (conf->postmaster == NULL || is_local(conf, conf->postmaster))
+		return PLACE_NONE;
+	q->to = conf->postmaster;
+	return PLACE_ROUTES;
+}
+
+static const struct conf_transport *
+transport_at(const struct conf *conf, size_t i)
+{
+	return i < conf->n_transports ? &conf->transports[i] : NULL;
+}
+
+bool
+ctl_why_json(const struct conf *conf, struct route_query *q,
+    struct json_writer *w, const char *key)
+{
+	enum place place = place_of(conf, q);
+	const struct conf_transport *first, *t;
+	struct strbuf considered = STRBUF_INIT;
+	struct json_writer cw = json_to(&considered);
+	struct route_answer a;
+	size_t i;
+
+	memset(&a, 0, sizeof(a));
+	a.account = route_account(conf, q);
+	if (place == PLACE_ROUTES)
+		route_choose(conf, q, &a, trace, &cw);
+	else if (place == PLACE_LOCAL)
+		a.via[a.n_via++] = conf_transport_find(conf, "local");
+	first = a.n_via > 0 ? transport_at(conf, a.via[0]) : NULL;
+	json_object(w, key);
+	json_text(w, "account", a.account != NULL ? a.account->name : NULL);
+	if (a.route != NULL)
+		write_place(w, "route", &a.route->where);
+	else
+		json_null(w, "route");
+	json_text(w, "transport", a.n_via == 0 ? NULL : first != NULL ?
+	    first->name : "direct");
+	json_array(w, "transports");
+	for (i = 0; i < a.n_via; i++) {
+		t = transport_at(conf, a.via[i]);
+		json_text(w, NULL, t != NULL ? t->name : "direct");
+	}
+	json_close_array(w);
+	if (a.n_via > 0) {
+		write_hop(w, first);
+	} else {
+		json_null(w, "host");
+		json_null(w, "port");
+		json_null(w, "tls");
+		json_null(w, "username");
+	}
+	json_array(w, "considered");
+	strbuf_add_slice(w->out, strbuf_slice(&considered));
+	json_close_array(w);
+	json_close_object(w);
+	strbuf_free(&considered);
+	return place != PLACE_NONE;
+}
+
+/* ---- for people ---- */
+
+static void
+line(const char *name, const char *value)
+{
+	printf("%-13s%s\n", name, value);
+}
+
+static void
+print_considered(const cJSON *list)
+{
+	const cJSON *c;
+	const char *name = "Considered";
+
+	cJSON_ArrayForEach(c, list) {
+		if (ctl_get_bool(c, "matched"))
+			printf("%-13s%s  matches\n", name,
+			    ctl_get(c, "route"));
+		else
+			printf("%-13s%s  no: `%s` does not match\n", name,
+			    ctl_get(c, "route"), ctl_get(c, "reason"));
+		name = "";
+	}
+}
+
+static void
+print_hop(const cJSON *why)
+{
+	const char *host = ctl_get(why, "host"), *tls = ctl_get(why, "tls");
+	const char *user = ctl_get(why, "username");
+	unsigned long long port = ctl_get_number(why, "port");
+
+	if (strcmp(ctl_get(why, "transport"), "direct") == 0 &&
+	    host[0] == 0)
+		host = "the recipient's own server";
+	if (host[0] == 0)
+		return;
+	printf("%-13s%s", "Next hop", host);
+	if (port != 0)
+		printf(":%llu", port);
+	if (tls[0] != 0)
+		printf(", TLS %s", tls);
+	printf(user[0] != 0 ? ", as %s\n" : ", without a login\n", user);
+}
+
+void
+ctl_why_print(const cJSON *why)
+{
+	const char *route = ctl_get(why, "route");
+	const char *transport = ctl_get(why, "transport");
+	struct strbuf list = STRBUF_INIT;
+	const cJSON *t;
+
+	line("Account", ctl_get(why, "account")[0] != 0 ?
+	    ctl_get(why, "account") : "none");
+	print_considered(ctl_get_any(why, "considered"));
+	if (transport[0] == 0)
+		line("Transport", "none: there is no such local user");
+	else if (route[0] != 0)
+		line("Route", route);
+	else
+		line("Route", strcmp(transport, "direct") == 0 ?
+		    "none matches" : strcmp(transport, "local") == 0 ?
+		    "none: a local recipient" :
+		    "none: the account's own transport");
+	cJSON_ArrayForEach(t, ctl_get_any(why, "transports")) {
+		if (list.n > 0)
+			strbuf_puts(&list, ", then ");
+		ctl_printable(&list, cJSON_IsString(t) ? t->valuestring :
+		    "");
+	}
+	if (list.n > 0)
+		line("Transport", list.p);
+	print_hop(why);
+	strbuf_free(&list);
+}
+
+/* ---- --if ---- */
+
+static int
+ask(struct ctl *c, struct route_query *q)
+{
+	struct strbuf json = STRBUF_INIT;
+	struct json_writer w = json_to(&json);
+	cJSON *doc;
+
+	(void)ctl_why_json(c->conf, q, &w, NULL);
+	if (c->json) {
+		puts(json.p);
+	} else {
+		doc = cJSON_ParseWithLength(json.p, json.n);
+		ctl_why_print(doc);
+		cJSON_Delete(doc);
+	}
+	strbuf_free(&json);
+	return 0;
+}
+
+static char *
+bare(const char *address)
+{
+	size_t n = strlen(address);
+
+	if (n > 2 && address[0] == '<' && address[n - 1] == '>')
+		return mem_strndup(address + 1, n - 2);
+	return mem_strdup(address);
+}
+
+int
+ctl_why(struct ctl *c)
+{
+	struct route_query q = { .uid = -1 };
+	struct err e = { 0, "" };
+	char *from, *to;
+	int i, rc;
+
+	if (!c->dry)
+		return ctl_why_message(c);
+	for (i = 0; i < c->n_rest; i++)
+		if (conf_query_word(c->rest[i], &q, &e) < 0)
+			return ctl_error(CTL_USAGE, "why --if: %s", e.text);
+	if (q.from == NULL || q.to == NULL || q.to[0] == 0) {
+		ctl_error(CTL_USAGE, "why --if: %s is missing",
+		    q.from == NULL ? "from=" : "to=");
+		ctl_usage(c->cmd, true);
+		return CTL_USAGE;
+	}
+	rc = ctl_load(c, ctl_file(c));
+	if (rc != 0)
+		return rc;
+	q.from = from = bare(q.from);
+	q.to = to = bare(q.to);
+	rc = ask(c, &q);
+	free(from);
+	free(to);
+	return rc;
+}

@@ -1,0 +1,200 @@
+/* What an administrator can do, and sees. */
+#include "queue/rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BODY "Subject: hello\r\n\r\nHello.\r\n"
+#define ONE "transport up { smarthost mx.test:25 }\n"			\
+	    "route via up\nbounce-to sender\nretry 100ms\n"
+#define SLOW "transport up { smarthost mx.test:25 }\n"			\
+	     "route via up\nbounce-to sender\nretry 1h\n"
+
+static uint64_t
+send_one(struct rig *r)
+{
+	uint64_t id = rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
+
+	assert_true(id != 0);
+	return id;
+}
+
+static void
+gone(struct rig *r)
+{
+	rig_until(r, rig_messages(r) == 0);
+	rig_settle(r);
+	rig_verify(r);
+}
+
+static void
+hold_and_release(void **state)
+{
+	struct rig *r = rig_new(SLOW);
+	struct queue_counts n;
+	uint64_t id;
+
+	(void)state;
+	id = send_one(r);
+	rig_answer(rig_job(r), 451, "later");
+	rig_settle(r);
+	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_hold, id));
+	assert_int_equal(QUEUE_OP_NOTHING, rig_op(r, queue_op_hold, id));
+	assert_int_equal(QUEUE_OP_NOTHING, rig_op(r, queue_op_retry, id));
+	queue_counts(r->queue, &n);
+	assert_int_equal(1, n.held);
+	assert_int_equal(0, n.deferred);
+	rig_verify(r);
+	rig_stop(r);
+	rig_start(r);
+	rig_settle(r);
+	assert_int_equal(0, r->n_jobs);
+	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_release, id));
+	assert_int_equal(QUEUE_OP_NOTHING, rig_op(r, queue_op_release, id));
+	rig_answer(rig_job(r), 250, "ok");
+	gone(r);
+	assert_int_equal(QUEUE_OP_UNKNOWN, rig_op(r, queue_op_release, id));
+	rig_free(&r);
+}
+
+static void
+hold_lets_an_attempt_end(void **state)
+{
+	struct rig *r = rig_new(ONE);
+	struct rig_job *j;
+	uint64_t id;
+
+	(void)state;
+	id = send_one(r);
+	j = rig_job(r);
+	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_hold, id));
+	rig_verify(r);
+	rig_answer(j, 451, "later");
+	rig_settle(r);
+	rig_verify(r);
+	assert_int_equal(1, r->n_jobs);
+	assert_int_equal(1, store_counter(queue_store(r->queue),
+	    COUNT_HELD));
+	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_release, id));
+	rig_answer(rig_job(r), 250, "ok");
+	gone(r);
+	rig_free(&r);
+}
+
+static void
+remove_and_bounce(void **state)
+{
+	struct rig *r = rig_new(SLOW);
+	struct rig_job *j;
+	uint64_t id;
+	char *text;
+
+	(void)state;
+	id = send_one(r);
+	j = rig_job(r);
+	assert_int_equal(QUEUE_OP_NOTHING, rig_op(r, queue_op_retry, id));
+	assert_int_equal(QUEUE_OP_LATER, rig_op(r, queue_op_remove, id));
+	rig_answer(j, 451, "later");
+	gone(r);
+	assert_int_equal(1, r->n_jobs);
+	text = rig_history(r);
+	assert_non_null(strstr(text, "\"status\":\"removed\""));
+	free(text);
+
+	id = send_one(r);
+	rig_answer(rig_job(r), 451, "later");
+	rig_settle(r);
+	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_bounce, id));
+	j = rig_job(r);
+	assert_string_equal("a@from.test", j->job.rcpt[0].address);
+	rig_answer(j, 250, "ok");
+	gone(r);
+	rig_free(&r);
+}
+
+static void
+a_reload_moves_what_waits(void **state)
+{
+	struct rig *r = rig_new(SLOW);
+	struct rig_job *j;
+	uint64_t id;
+
+	(void)state;
+	id = send_one(r);
+	rig_answer(rig_job(r), 451, "later");
+	rig_settle(r);
+	rig_reload(r, "transport other { smarthost o.test:25 }\n"
+	    "route via other\nretry 1h\n");
+	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_retry, id));
+	j = rig_job(r);
+	assert_string_equal("other", j->job.transport);
+	rig_verify(r);
+	rig_answer(j, 250, "ok");
+	gone(r);
+	rig_free(&r);
+}
+
+struct lanes {
+	unsigned count;
+	char error[64];
+	uint64_t waiting;
+};
+
+static void
+take_lane(void *arg, const struct queue_lane_info *info)
+{
+	struct lanes *l = arg;
+
+	l->count++;
+	if (strcmp(info->transport, "up") != 0)
+		return;
+	l->waiting = info->waiting;
+	snprintf(l->error, sizeof(l->error), "%s", info->last_error != NULL ?
+	    info->last_error : "");
+	assert_true(info->unreachable);
+}
+
+static void
+status_tells_of_lanes(void **state)
+{
+	struct rig *r = rig_new(SLOW);
+	struct strbuf text = STRBUF_INIT;
+	struct lanes lanes = { 0, "", 0 };
+	struct record *rec;
+	uint64_t id;
+
+	(void)state;
+	id = send_one(r);
+	rec = rig_record(r, id);
+	assert_string_equal("active", queue_message_status(r->queue, rec));
+	record_free(&rec);
+	rig_answer_class(rig_job(r), JOB_UNREACHABLE, "connection refused");
+	rig_settle(r);
+	queue_each_lane(r->queue, take_lane, &lanes);
+	assert_int_equal(2, lanes.count);	/* and direct */
+	assert_int_equal(1, lanes.waiting);
+	assert_string_equal("connection refused", lanes.error);
+	rec = rig_record(r, id);
+	queue_message_json(r->queue, rec, &text);
+	assert_non_null(strstr(strbuf_cstr(&text),
+	    "\"status\":\"deferred\""));
+	assert_non_null(strstr(strbuf_cstr(&text), "\"attempts\":1"));
+	strbuf_free(&text);
+	record_free(&rec);
+	rig_free(&r);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hold_and_release),
+		cmocka_unit_test(hold_lets_an_attempt_end),
+		cmocka_unit_test(remove_and_bounce),
+		cmocka_unit_test(a_reload_moves_what_waits),
+		cmocka_unit_test(status_tells_of_lanes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
