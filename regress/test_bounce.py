@@ -52,7 +52,7 @@ def test_a_permanent_failure_is_told_to_the_sender(daemon, sink):
     data = message("m", to="bad@there.test", body=body)
     assert send(d.port, "from@here.test", ["bad@there.test"], data, params=" BODY=8BITMIME")[0] == 250
     mail, parts = report(s)
-    assert mail["From"] and mail["To"] == "<from@here.test>" and mail["Subject"] and mail["Date"] and mail["Message-ID"]
+    assert mail["From"] and mail["To"] == "from@here.test" and mail["Subject"] and mail["Date"] and mail["Message-ID"]
     assert mail["Auto-Submitted"] == "auto-replied"
     whole, recipient = mail.blocks
     assert whole["Reporting-MTA"] == "dns; relay.test"

@@ -18,6 +18,7 @@ class Session:
         self.number = number
         self.commands = []
         self.helo = None
+        self.ahead = []         # stages whose delayed answer was not waited for
 
 
 class Sink:
@@ -80,10 +81,11 @@ class Sink:
         return out
 
     # serving
-    async def _say(self, writer, stage, session, arg, usual):
+    async def _say(self, reader, writer, stage, session, arg, usual):
         answer = self.script(stage, session, arg) if self.script else None
         if isinstance(answer, tuple):
-            await asyncio.sleep(answer[0])
+            if await reader.comes_within(answer[0]):
+                session.ahead.append(stage)
             answer = answer[1]
         if answer is None:
             answer = usual
@@ -112,9 +114,9 @@ class Sink:
 
     async def _talk(self, reader, writer, s):
         async def say(stage, arg, usual):
-            return await self._say(writer, stage, s, arg, usual)
-        await say("connect", None, "220 sink.test ESMTP")
+            return await self._say(reader, writer, stage, s, arg, usual)
         reader = _Wire(reader)
+        await say("connect", None, "220 sink.test ESMTP")
         mail, params, rcpts, chunks = None, "", [], []
         while True:
             line = (await reader.line()).decode("utf-8", "surrogateescape")
@@ -196,6 +198,16 @@ class _Wire:
         if not data:
             raise ConnectionError
         self.buf += data
+
+    async def comes_within(self, seconds):
+        """Waits; whether more has come by then."""
+        end = asyncio.get_running_loop().time() + seconds
+        had = len(self.buf)
+        while True:
+            try:
+                await asyncio.wait_for(self._more(), max(0, end - asyncio.get_running_loop().time()))
+            except asyncio.TimeoutError:
+                return len(self.buf) > had or had > 0
 
     async def _until(self, what, start=0):
         """Where it begins."""

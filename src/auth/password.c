@@ -129,9 +129,8 @@ crypt_check(const char *hash, struct slice password)
 {
 	struct crypt_data *data = mem_zalloc(sizeof *data);
 	char *text = slice_dup(password);
-	const char *got = crypt_r(text, hash, data);
-	bool ok = got != NULL && got[0] != '*' &&
-	    same(slice_cstr(got), slice_cstr(hash));
+	const char *got = crypt_rn(text, hash, data, sizeof *data);
+	bool ok = got != NULL && same(slice_cstr(got), slice_cstr(hash));
 
 	mem_wipe(text, password.n);
 	mem_wipe(data, sizeof *data);

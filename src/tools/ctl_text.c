@@ -2,13 +2,27 @@
  * What people read: ages, times, text that is safe on a terminal, and members
  * of JSON objects without ceremony.
  */
-#define _XOPEN_SOURCE 700
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "tools/relayctl.h"
+
+int
+ctl_error(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fprintf(stderr, "relayctl: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return status;
+}
 
 const cJSON *
 ctl_get_any(const cJSON *o, const char *key)

@@ -1,0 +1,121 @@
+"""Delivery into maildirs, as the user concerned."""
+import os
+import pwd
+import re
+
+import pytest
+
+from harness.client import Client, message, send
+from harness.daemon import until, work_user
+
+
+def mails(path):
+    """The messages of a maildir, once each."""
+    new = path / "new"
+    return sorted(new.iterdir()) if new.is_dir() else []
+
+
+def me():
+    """A user that the daemon can deliver for."""
+    return work_user()
+
+
+@pytest.fixture
+def place(daemon):
+    """A daemon that delivers what is local into a maildir of the test; (daemon, directory)."""
+    def make(path, text=""):
+        d = daemon(f"transport local {{ maildir {path} }}\nroute to here.test via local\n{text}", start=False)
+        box = d.dir / "mail"
+        box.mkdir()
+        box.chmod(0o777)
+        return d, box
+    return make
+
+
+def test_a_message_is_put_into_new_as_its_user(place):
+    d, box = place("{dir}/mail/%u")
+    d.start()
+    body = b"line\r\n.dot\r\n\xff\r\n"
+    assert send(d.port, "from@here.test", [f"{me()}@here.test"], message("m", body=body))[0] == 250
+    assert until(lambda: mails(box / me()), 10)
+    f, = mails(box / me())
+    assert sorted(p.name for p in (box / me()).iterdir()) == ["cur", "new", "tmp"]
+    st = f.stat()
+    assert st.st_mode & 0o777 == 0o600 and st.st_uid == pwd.getpwnam(me()).pw_uid
+    text = f.read_bytes()
+    assert text.startswith(b"Return-Path: <from@here.test>\n"), text[:80]
+    assert b"X-Test-Id: m\n" in text and text.endswith(b"\n\nline\n.dot\n\xff\n") and b"\r" not in text
+    assert not list((box / me() / "tmp").iterdir())
+    assert d.wait_event("delivery", status="sent", to=f"<{me()}@here.test>")
+    assert d.wait_event("removed")
+
+
+def test_percent_d_is_the_domain(place):
+    d, box = place("{dir}/mail/%d-%u")
+    d.start()
+    send(d.port, "from@here.test", [f"{me()}@here.test"], message("m"))
+    assert until(lambda: mails(box / f"here.test-{me()}"), 10)
+
+
+def test_large_and_many_messages_arrive_once_each(place):
+    d, box = place("{dir}/mail/%u")
+    d.start()
+    c = Client(d.port)
+    for i in range(30):
+        size = 700000 if i % 10 == 0 else 100
+        assert c.mail("from@here.test", [f"{me()}@here.test"], message(f"m{i}", body=b"y" * 70 + b"\r\n" * (size // 70)))[0] == 250
+    c.quit()
+    assert until(lambda: len(mails(box / me())) == 30, 20)
+    idents = [re.search(rb"X-Test-Id: (\S+)", f.read_bytes()).group(1).decode() for f in mails(box / me())]
+    assert sorted(idents) == sorted(f"m{i}" for i in range(30))
+
+
+def test_a_tilde_is_the_users_home(place):
+    # the passwd file decides; only where that home can be written
+    home = pwd.getpwnam(me()).pw_dir
+    if not os.access(home, os.W_OK) or os.geteuid() == 0:
+        pytest.skip("this user's home cannot be written, or is not the tests' to write in")
+    d, _ = place("~/.smarthostd-test-maildir")
+    d.start()
+    try:
+        send(d.port, "from@here.test", [f"{me()}@here.test"], message("m"))
+        path = type(d.dir)(home) / ".smarthostd-test-maildir"
+        assert until(lambda: mails(path), 10)
+    finally:
+        import shutil
+        shutil.rmtree(home + "/.smarthostd-test-maildir", ignore_errors=True)
+
+
+@pytest.mark.parametrize("user", ["no-such-user-here", "..", "a/b", "-froot"])
+def test_a_user_that_cannot_be_one_gets_no_maildir(place, user):
+    d, box = place("~/Maildir", "local-domains here.test\n")
+    d.start()
+    c = Client(d.port)
+    assert c.cmd("MAIL FROM:<from@here.test>")[0] == 250
+    code, text = c.cmd(f"RCPT TO:<{user}@here.test>")
+    if code == 250:         # told later then
+        assert c.cmd("DATA")[0] == 354
+        c.send(message("m") + b".\r\n")
+        code, text = c.reply()
+        if code == 250:
+            assert d.wait_event("delivery", status="bounced")
+    c.quit()
+    assert not list(box.iterdir())
+
+
+def test_root_gets_no_mail_by_its_own_rights(place):
+    d, box = place("{dir}/mail/%u")
+    d.start()
+    send(d.port, "", ["root@here.test"], message("m"))
+    assert d.wait_event("delivery", to="<root@here.test>")
+    assert not [f for f in mails(box / "root") if f.stat().st_uid == 0]
+
+
+def test_a_maildir_that_cannot_be_written_is_tried_again(place):
+    d, box = place("{dir}/mail/%u", "retry 1s\n")
+    (box / me()).write_text("in the way")
+    d.start()
+    send(d.port, "from@here.test", [f"{me()}@here.test"], message("m"))
+    assert d.wait_event("delivery", status="deferred")
+    (box / me()).unlink()
+    assert until(lambda: mails(box / me()), 10)
