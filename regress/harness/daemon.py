@@ -105,12 +105,16 @@ class Daemon:
         return {**os.environ, **self.env}
 
     # life
-    def start(self, timeout=30):
+    def start_raw(self):
+        """Starts it and waits for nothing."""
         assert self.proc is None or self.proc.poll() is not None, "already running"
-        seen = self.out_path.stat().st_size if self.out_path.exists() else 0
         with open(self.log_path, "ab") as log, open(self.out_path, "ab") as out:
             self.proc = subprocess.Popen([*self.prefix, str(BIN / "smarthostd"), "-f", str(self.conf), "-d"], stdin=subprocess.DEVNULL,
                                          stdout=out, stderr=log, env=self.environment(), start_new_session=True)
+
+    def start(self, timeout=30):
+        seen = self.out_path.stat().st_size if self.out_path.exists() else 0
+        self.start_raw()
 
         def ready():
             return b"smarthostd: ready\n" in self.out_path.read_bytes()[seen:] or self.proc.poll() is not None

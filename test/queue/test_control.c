@@ -18,7 +18,7 @@
 static void
 status_tells_counts_listeners_and_transports(void **state)
 {
-	const char *a = world_ask(*state, "{\"command\":\"status\"}");
+	const char *a = ask(*state, "{\"command\":\"status\"}");
 
 	HAS(a, "{\"item\":{\"version\":\"");
 	HAS(a, "\"queue\":{\"queued\":0,\"active\":0,\"deferred\":4,"
@@ -32,7 +32,7 @@ status_tells_counts_listeners_and_transports(void **state)
 static void
 list_gives_an_object_a_line_in_order_of_arrival(void **state)
 {
-	const char *a = world_ask(*state, "{\"command\":\"queue list\"}");
+	const char *a = ask(*state, "{\"command\":\"queue list\"}");
 	const char *at = a;
 	unsigned i;
 
@@ -74,15 +74,15 @@ selectors_narrow_a_list(void **state)
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		line = mem_printf("{\"command\":\"queue list\","
 		    "\"selectors\":{%s}}", t[i].sel);
-		a = world_ask(*state, line);
+		a = ask(*state, line);
 		if (count_text(a, "\"item\"") != t[i].n)
 			fail_msg("%s: %s", line, a);
 		ENDS(a, 0);
 		free(line);
 	}
-	assert_int_equal(count_text(world_ask_id(*state, "queue list", 2), "\"item\""),
-	    1);
-	assert_int_equal(count_text(world_ask_id(*state, "queue list", 99),
+	assert_int_equal(count_text(ask_id(*state, "queue list", 2),
+	    "\"item\""), 1);
+	assert_int_equal(count_text(ask_id(*state, "queue list", 99),
 	    "\"item\""), 0);
 }
 
@@ -115,24 +115,24 @@ show_gives_the_message_with_its_trace_in_front(void **state)
 	struct world *w = *state;
 	char *line;
 
-	HAS(world_ask_id(w, "queue show", 1), "{\"item\":{\"id\":");
+	HAS(ask_id(w, "queue show", 1), "{\"item\":{\"id\":");
 	line = mem_printf("{\"command\":\"queue show\",\"ids\":[\"%s\"],"
 	    "\"content\":true}", id_name(1));
-	HAS(world_ask(w, line), "Received: ");
+	HAS(ask(w, line), "Received: ");
 	HAS(w->answer.p, "\r\nSubject: one\r\n\r\nbody one\r\n{\"end\"");
 	free(line);
 	line = mem_printf("{\"command\":\"queue show\",\"ids\":[\"%s\"],"
 	    "\"headers\":true}", id_name(3));
-	HAS(world_ask(w, line), "Subject: big\r\n{\"end\"");
+	HAS(ask(w, line), "Subject: big\r\n{\"end\"");
 	free(line);
 	line = mem_printf("{\"command\":\"queue show\",\"ids\":[\"%s\"],"
 	    "\"content\":true}", id_name(3));
-	ENDS(world_ask(w, line), 0);
+	ENDS(ask(w, line), 0);
 	assert_true(w->answer.n > 200000);
 	free(line);
-	ENDS(world_ask_id(w, "queue show", 99), 1);
-	ENDS(world_ask(w, "{\"command\":\"queue show\"}"), 64);
-	ENDS(world_ask(w, "{\"command\":\"queue show\",\"ids\":[\"??\"]}"), 1);
+	ENDS(ask_id(w, "queue show", 99), 1);
+	ENDS(ask(w, "{\"command\":\"queue show\"}"), 64);
+	ENDS(ask(w, "{\"command\":\"queue show\",\"ids\":[\"??\"]}"), 1);
 }
 
 /* ---- actions ---- */
@@ -142,13 +142,13 @@ hold_and_release(void **state)
 {
 	struct world *w = *state;
 
-	ENDS(world_ask_id(w, "queue hold", 1), 0);
-	HAS(world_ask_id(w, "queue list", 1), "\"status\":\"held\"");
-	HAS(world_ask_id(w, "queue hold", 1), "\"result\":\"nothing\"");
-	ENDS(world_ask_id(w, "queue retry", 1), 1);
+	ENDS(ask_id(w, "queue hold", 1), 0);
+	HAS(ask_id(w, "queue list", 1), "\"status\":\"held\"");
+	HAS(ask_id(w, "queue hold", 1), "\"result\":\"nothing\"");
+	ENDS(ask_id(w, "queue retry", 1), 1);
 	HAS(w->answer.p, "\"result\":\"declined\"");
-	ENDS(world_ask_id(w, "queue release", 1), 0);
-	HAS(world_ask(w, "{\"command\":\"queue list\",\"selectors\":"
+	ENDS(ask_id(w, "queue release", 1), 0);
+	HAS(ask(w, "{\"command\":\"queue list\",\"selectors\":"
 	    "{\"status\":\"held\"}}"), "{\"end\":{\"status\":0");
 	assert_int_equal(count_text(w->answer.p, "\"item\""), 0);
 }
@@ -159,8 +159,8 @@ retry_makes_an_attempt_at_once(void **state)
 	struct world *w = *state;
 	uint64_t end = world_limit();
 
-	ENDS(world_ask_id(w, "queue retry", 1), 0);
-	while (strstr(world_ask_id(w, "queue list", 1), "\"attempts\":2") == NULL)
+	ENDS(ask_id(w, "queue retry", 1), 0);
+	while (strstr(ask_id(w, "queue list", 1), "\"attempts\":2") == NULL)
 		world_turn(w, end);
 }
 
@@ -169,13 +169,13 @@ remove_leaves_a_trace_in_the_history_alone(void **state)
 {
 	struct world *w = *state;
 
-	ENDS(world_ask_id(w, "queue remove", 1), 0);
+	ENDS(ask_id(w, "queue remove", 1), 0);
 	HAS(w->answer.p, "\"text\":\"1 done\"");
-	ENDS(world_ask_id(w, "queue show", 1), 1);
-	HAS(world_ask(w, "{\"command\":\"history\"}"), "\"status\":\"removed\"");
+	ENDS(ask_id(w, "queue show", 1), 1);
+	HAS(ask(w, "{\"command\":\"history\"}"), "\"status\":\"removed\"");
 	HAS(w->answer.p, id_name(1));
-	HAS(world_ask(w, "{\"command\":\"history\",\"since\":\"1h\"}"), id_name(1));
-	ENDS(world_ask_id(w, "queue remove", 1), 1);
+	HAS(ask(w, "{\"command\":\"history\",\"since\":\"1h\"}"), id_name(1));
+	ENDS(ask_id(w, "queue remove", 1), 1);
 	HAS(w->answer.p, "\"result\":\"unknown\"");
 }
 
@@ -184,9 +184,9 @@ bouncing_all_does_not_bounce_the_reports(void **state)
 {
 	struct world *w = *state;
 
-	ENDS(world_ask(w, "{\"command\":\"queue bounce\",\"all\":true}"), 0);
+	ENDS(ask(w, "{\"command\":\"queue bounce\",\"all\":true}"), 0);
 	HAS(w->answer.p, "\"text\":\"4 done\"");
-	world_ask(w, "{\"command\":\"queue list\",\"selectors\":"
+	ask(w, "{\"command\":\"queue list\",\"selectors\":"
 	    "{\"from\":\"<>\"}}");
 	assert_int_equal(count_text(w->answer.p, "{\"item\""), 4);
 }
@@ -199,19 +199,19 @@ move_pins_and_unpins(void **state)
 	    "[\"%s\"],\"transport\":\"auto\"}", id_name(1));
 	uint64_t end = world_limit();
 
-	ENDS(world_ask(w, "{\"command\":\"queue move\",\"all\":true}"), 64);
-	ENDS(world_ask(w, "{\"command\":\"queue move\",\"all\":true,"
+	ENDS(ask(w, "{\"command\":\"queue move\",\"all\":true}"), 64);
+	ENDS(ask(w, "{\"command\":\"queue move\",\"all\":true,"
 	    "\"transport\":\"nosuch\"}"), 1);
-	ENDS(world_ask(w, "{\"command\":\"queue move\",\"transport\":\"later\","
+	ENDS(ask(w, "{\"command\":\"queue move\",\"transport\":\"later\","
 	    "\"selectors\":{\"from\":\"a@example.net\"}}"), 0);
-	HAS(world_ask_id(w, "queue list", 1), "\"transport\":\"later\","
+	HAS(ask_id(w, "queue list", 1), "\"transport\":\"later\","
 	    "\"pinned\":true");
-	ENDS(world_ask(w, line), 0);
-	HAS(world_ask_id(w, "queue list", 1), "\"pinned\":false");
+	ENDS(ask(w, line), 0);
+	HAS(ask_id(w, "queue list", 1), "\"pinned\":false");
 	free(line);
-	ENDS(world_ask(w, "{\"command\":\"queue move\",\"transport\":\"black\","
+	ENDS(ask(w, "{\"command\":\"queue move\",\"transport\":\"black\","
 	    "\"selectors\":{\"from\":\"a@example.net\"}}"), 0);
-	while (strstr(world_ask(w, "{\"command\":\"history\"}"), id_name(1)) == NULL)
+	while (strstr(ask(w, "{\"command\":\"history\"}"), id_name(1)) == NULL)
 		world_turn(w, end);
 	HAS(w->answer.p, "\"status\":\"delivered\"");
 }
@@ -221,15 +221,15 @@ an_action_says_when_nothing_matched(void **state)
 {
 	struct world *w = *state;
 
-	ENDS(world_ask(w, "{\"command\":\"queue retry\",\"selectors\":"
+	ENDS(ask(w, "{\"command\":\"queue retry\",\"selectors\":"
 	    "{\"to\":\"nobody@example.org\"}}"), 1);
-	ENDS(world_ask(w, "{\"command\":\"queue retry\"}"), 64);
-	ENDS(world_ask(w, "{\"command\":\"queue hold\",\"ids\":[\"nosuch\"]}"),
+	ENDS(ask(w, "{\"command\":\"queue retry\"}"), 64);
+	ENDS(ask(w, "{\"command\":\"queue hold\",\"ids\":[\"nosuch\"]}"),
 	    1);
 	HAS(w->answer.p, "\"id\":\"nosuch\",\"result\":\"unknown\"");
-	ENDS(world_ask(w, "{\"command\":\"transport pause\",\"name\":\"no\"}"),
+	ENDS(ask(w, "{\"command\":\"transport pause\",\"name\":\"no\"}"),
 	    1);
-	ENDS(world_ask(w, "{\"command\":\"account resume\",\"name\":\"no\"}"), 1);
+	ENDS(ask(w, "{\"command\":\"account resume\",\"name\":\"no\"}"), 1);
 }
 
 static void
@@ -244,8 +244,8 @@ an_action_on_many_goes_on_when_its_client_leaves(void **state)
 	world_turn(w, end);
 	world_turn(w, end);
 	close(fd);
-	ENDS(world_ask(w, "{\"command\":\"queue hold\",\"all\":true}"), 0);
-	HAS(world_ask(w, "{\"command\":\"status\"}"), "\"held\":1004");
+	ENDS(ask(w, "{\"command\":\"queue hold\",\"all\":true}"), 0);
+	HAS(ask(w, "{\"command\":\"status\"}"), "\"held\":1004");
 	world_teardown((void **)&w);
 }
 
@@ -258,18 +258,18 @@ why_finds_by_id_by_address_and_the_last(void **state)
 	char *line = mem_printf("{\"command\":\"why\",\"what\":\"%s\"}",
 	    id_name(2));
 
-	HAS(world_ask(w, line), "\"where\":\"queue\"");
+	HAS(ask(w, line), "\"where\":\"queue\"");
 	HAS(w->answer.p, "\"transport\":{\"name\":\"later\"");
 	HAS(w->answer.p, id_name(2));
-	HAS(world_ask(w, "{\"command\":\"why\",\"what\":\"last\"}"), id_name(4));
-	HAS(world_ask(w, "{\"command\":\"why\",\"what\":\"B@example.net\"}"),
+	HAS(ask(w, "{\"command\":\"why\",\"what\":\"last\"}"), id_name(4));
+	HAS(ask(w, "{\"command\":\"why\",\"what\":\"B@example.net\"}"),
 	    id_name(3));
-	ENDS(world_ask(w, "{\"command\":\"why\",\"what\":\"z@example.net\"}"), 1);
-	ENDS(world_ask(w, "{\"command\":\"why\",\"what\":\"nosuch\"}"), 1);
-	ENDS(world_ask(w, "{\"command\":\"why\"}"), 64);
-	ENDS(world_ask_id(w, "queue remove", 2), 0);
-	HAS(world_ask(w, line), "\"where\":\"history\"");
-	HAS(world_ask(w, "{\"command\":\"why\",\"what\":\"last\"}"), id_name(4));
+	ENDS(ask(w, "{\"command\":\"why\",\"what\":\"z@example.net\"}"), 1);
+	ENDS(ask(w, "{\"command\":\"why\",\"what\":\"nosuch\"}"), 1);
+	ENDS(ask(w, "{\"command\":\"why\"}"), 64);
+	ENDS(ask_id(w, "queue remove", 2), 0);
+	HAS(ask(w, line), "\"where\":\"history\"");
+	HAS(ask(w, "{\"command\":\"why\",\"what\":\"last\"}"), id_name(4));
 	free(line);
 }
 
@@ -282,22 +282,22 @@ others_see_and_touch_their_own_messages(void **state)
 	char *line = mem_printf("{\"command\":\"queue hold\",\"ids\":"
 	    "[\"%s\"]}", id_name(1));
 
-	HAS(world_ask_as_other(w, "{\"command\":\"queue list\"}"), id_name(4));
+	HAS(ask_as_other(w, "{\"command\":\"queue list\"}"), id_name(4));
 	assert_int_equal(count_text(w->answer.p, "{\"item\""), 1);
-	ENDS(world_ask_as_other(w, line), 77);
-	ENDS(world_ask_as_other(w, "{\"command\":\"status\"}"), 77);
-	ENDS(world_ask_as_other(w, "{\"command\":\"log\"}"), 77);
-	ENDS(world_ask_as_other(w, "{\"command\":\"queue move\",\"all\":true,"
+	ENDS(ask_as_other(w, line), 77);
+	ENDS(ask_as_other(w, "{\"command\":\"status\"}"), 77);
+	ENDS(ask_as_other(w, "{\"command\":\"log\"}"), 77);
+	ENDS(ask_as_other(w, "{\"command\":\"queue move\",\"all\":true,"
 	    "\"transport\":\"black\"}"), 77);
-	ENDS(world_ask_as_other(w, "{\"command\":\"queue hold\",\"all\":true}"),
+	ENDS(ask_as_other(w, "{\"command\":\"queue hold\",\"all\":true}"),
 	    0);
-	HAS(world_ask(w, "{\"command\":\"status\"}"), "\"held\":1,");
-	ENDS(world_ask_id(w, "queue remove", 1), 0);
-	ENDS(world_ask_as_other(w, "{\"command\":\"queue remove\",\"all\":true}"),
+	HAS(ask(w, "{\"command\":\"status\"}"), "\"held\":1,");
+	ENDS(ask_id(w, "queue remove", 1), 0);
+	ENDS(ask_as_other(w, "{\"command\":\"queue remove\",\"all\":true}"),
 	    0);
-	HAS(world_ask_as_other(w, "{\"command\":\"history\"}"), id_name(4));
+	HAS(ask_as_other(w, "{\"command\":\"history\"}"), id_name(4));
 	assert_int_equal(count_text(w->answer.p, "{\"item\""), 1);
-	HAS(world_ask_as_other(w, "{\"command\":\"why\",\"what\":\"last\"}"),
+	HAS(ask_as_other(w, "{\"command\":\"why\",\"what\":\"last\"}"),
 	    id_name(4));
 	free(line);
 }
@@ -314,7 +314,7 @@ log_tells_events_as_they_happen(void **state)
 	world_say(fd, "{\"command\":\"log\"}\n");
 	world_turn(w, end);
 	world_turn(w, end);
-	(void)world_ask_id(w, "queue hold", 2);
+	(void)ask_id(w, "queue hold", 2);
 	strbuf_clear(&w->answer);
 	while (w->answer.n == 0 ||
 	    memmem(w->answer.p, w->answer.n, "\"event\":\"hold\"", 14) ==
@@ -326,7 +326,7 @@ log_tells_events_as_they_happen(void **state)
 	close(fd);
 	world_turn(w, end);
 	world_turn(w, end);
-	ENDS(world_ask_id(w, "queue release", 2), 0);
+	ENDS(ask_id(w, "queue release", 2), 0);
 }
 
 /* ---- garbage ---- */
@@ -349,8 +349,8 @@ garbage_is_refused(void **state)
 	size_t i;
 
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
-		ENDS(world_ask(*state, t[i]), 64);
-	ENDS(world_ask(*state, "{\"command\":\"queue list\"}"), 0);
+		ENDS(ask(*state, t[i]), 64);
+	ENDS(ask(*state, "{\"command\":\"queue list\"}"), 0);
 }
 
 static void
@@ -370,7 +370,7 @@ a_line_without_end_is_cut_off(void **state)
 	    recv(fd, flood, 1, MSG_PEEK) < 0));
 	free(flood);
 	ENDS(world_hear(w, fd), 64);
-	ENDS(world_ask(w, "{\"command\":\"queue list\"}"), 0);
+	ENDS(ask(w, "{\"command\":\"queue list\"}"), 0);
 }
 
 static void
@@ -386,7 +386,7 @@ clients_that_leave_harm_nothing(void **state)
 	world_turn(w, end);
 	close(fd);
 	world_turn(w, end);
-	ENDS(world_ask(w, "{\"command\":\"queue list\"}"), 0);
+	ENDS(ask(w, "{\"command\":\"queue list\"}"), 0);
 }
 
 int
