@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness.client import message, send
-from harness.daemon import BIN, SRC, check, free_port, smarthost, until, work_dir, work_user
+from harness.daemon import BIN, SRC, DeadPort, check, free_port, smarthost, until, work_dir, work_user
 
 UP = "transport up { smarthost mail.example.net }\nroute via up\n"
 
@@ -120,11 +120,12 @@ def test_no_secret_is_shown():
 
 def ends(d, status=None, words=""):
     """The daemon must end by itself: with that status, or any but 0, and say why."""
+    before = len(d.out_path.read_text()) if d.out_path.exists() else 0
     d.start_raw()
     got = d.wait(15)
     assert got == status if status is not None else got not in (None, 0), got
     assert re.search(words, d.log), d.log
-    assert "smarthostd: ready" not in d.out_path.read_text()
+    assert "smarthostd: ready" not in d.out_path.read_text()[before:]
     assert until(lambda: not d.pids(), 6)
 
 
@@ -199,19 +200,44 @@ def test_a_second_daemon_on_the_same_directories_is_refused(daemon):
 
 
 def test_a_queue_of_a_newer_version_is_left_alone(daemon, sink):
-    """The daemon must not touch what it does not understand."""
-    s = sink()
-    d = daemon(smarthost(s.port))
+    dead = DeadPort()
+    d = daemon("retry 1h\n" + smarthost(dead.port))
+    assert send(d.port, "from@here.test", ["to@there.test"], message("m"))[0] == 250
     assert d.stop() == 0
-    data = next(p for p in (d.spool / "queue").iterdir() if p.name == "data.mdb")
-    raw = bytearray(data.read_bytes())
-    raw[:4096] = os.urandom(4096)
-    raw[4096:8192] = os.urandom(4096)
-    data.write_bytes(raw)
-    d.start_raw()
-    got = d.wait(20)
-    assert got not in (None, 0) or d.events("role", level="error"), d.log
-    assert data.read_bytes()[:8192] == bytes(raw[:8192])
+    schema("99", d)
+    ends(d, None, "(?i)newer|version")
+    schema("01", d)
+    s = sink(port=dead.release())
+    d.start()
+    assert d.relayctl("queue", "retry", "--all").returncode == 0
+    assert until(lambda: s.messages, 8), "what was in it is still there"
+
+
+def schema(number, d):
+    """Changes the number of the version that is written in the queue."""
+    queue = d.spool / "queue"
+    text = subprocess.run(["mdb_dump", "-s", "meta", queue], capture_output=True, text=True, check=True).stdout
+    out = re.sub(r"(?m)^( 736368656d61\n 000000)..$", rf"\g<1>{number}", text)
+    subprocess.run(["mdb_load", "-s", "meta", queue], input=out, text=True, check=True)
+
+
+def test_a_queue_that_is_garbage_is_left_alone(daemon):
+    d = daemon()
+    assert d.stop() == 0
+    data = d.spool / "queue" / "data.mdb"
+    garbage = os.urandom(8192)
+    with open(data, "r+b") as f:
+        f.write(garbage)
+    ends(d)
+    with open(data, "rb") as f:
+        assert f.read(8192) == garbage
+
+
+def test_a_queue_that_is_cut_off_ends_the_start(daemon):
+    d = daemon()
+    assert d.stop() == 0
+    os.truncate(d.spool / "queue" / "data.mdb", 5000)
+    ends(d)
 
 
 @pytest.mark.parametrize("args,status,words", [(["--version"], 0, "smarthostd"), (["--help"], 0, "usage"), (["-Z"], 64, "(?i)usage|unknown|invalid|--help"),

@@ -106,7 +106,7 @@ def test_nothing_is_lost_when_roles_are_killed(daemon, look, say):
         f"{seconds:.0f} s until the queue was empty\n"
         f"{len(ledger.sent)} messages sent, {len(ledger.acked)} acknowledged, {len(ledger.of)} arrived ({ledger.octets >> 20} MiB), "
         f"refused {dict(ledger.refused)}, {load.broken} connections lost\n"
-        f"lost {len(ledger.missing())}, duplicates {sum(doubles.values())} of {sum(bound.values())} recipients in flight at the kills\n")
+        f"lost {len(ledger.missing())}, duplicates {sum(doubles.values())} of {sum(bound.values())} recipients in flight at the kills")
     assert empty, "the queue does not empty:\n" + "\n".join(look("list", d.spool)[:50])
     assert not ledger.problems()
     # a second copy needs a death that it was in flight at
@@ -131,4 +131,4 @@ def clean(d, look, say):
     later.write_text("120000")
     assert look("sweep", d.spool, SMARTHOSTD_CLOCK_OFFSET_FILE=str(later)) == []
     assert spool_files(d.spool) == [], "left by the sweep"
-    say(f"{len(left)} files of messages that did not come to be were swept\n")
+    say(f"{len(left)} files of messages that did not come to be were swept")

@@ -181,7 +181,8 @@ class Daemon:
         found = []
         for pid in self.pids():
             try:
-                if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == name:
+                # not exe, which only root may read of a role
+                if pathlib.Path(f"/proc/{pid}/comm").read_text() == name + "\n":
                     found.append(pid)
             except OSError:
                 pass

@@ -37,7 +37,7 @@ struct auth {
 	struct loop *loop;
 	struct conf *conf;
 	struct throttle *throttle;
-	TAILQ_HEAD(, auth_peer) peers;
+	TAILQ_HEAD(auth_peers, auth_peer) peers;
 	struct loop_timer sweep_timer;
 	struct loop_timer drain_timer;
 	bool sasl;			/* the library is there */

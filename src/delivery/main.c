@@ -1,5 +1,6 @@
 /* The program smarthostd-delivery: started by monitor, never by hand. */
 #include "delivery/delivery.h"
+#include "io/tls_context.h"
 #include "ipc/role.h"
 
 static void *
@@ -19,5 +20,6 @@ destroy(void *role)
 int
 main(int argc, char **argv)
 {
+	tls_start();
 	return role_main(ROLE_DELIVERY, argc, argv, create, destroy);
 }

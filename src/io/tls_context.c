@@ -66,6 +66,12 @@ tls_verify_text(long result)
 	}
 }
 
+void
+tls_start(void)
+{
+	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
+}
+
 SSL_CTX *
 tls_base_context(bool server, enum tls_version min, struct err *e)
 {

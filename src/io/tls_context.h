@@ -26,6 +26,10 @@ struct tls_pem {
 	struct slice passphrase;
 };
 
+/* Has the library read its own configuration, for a process that will not be
+ * able to open files when it first needs TLS. */
+void tls_start(void);
+
 /* Trusted CA certificates, parsed once and shared by contexts.  -> NULL with
  * *e when the PEM holds none or a broken one. */
 struct tls_anchors *tls_anchors_new(struct slice pem, struct err *e);

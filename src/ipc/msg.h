@@ -19,11 +19,13 @@ enum msg_type {
 	MSG_ROLE_START,		/* all is there: begin */
 	MSG_ROLE_DRAIN,		/* take nothing new, finish, exit 0 */
 	MSG_STATUS,		/* to queue: struct msg_status */
+	MSG_ROLE_PING,		/* request: does your loop turn? */
 	/* role -> monitor */
 	MSG_ROLE_READY = 20,
 	MSG_LOCAL_JOB,		/* queue; fd: the message; request;
 				 * struct msg_local */
 	MSG_LOCAL_DONE,		/* reply: struct msg_local_done */
+	MSG_ROLE_PONG,		/* reply to MSG_ROLE_PING */
 	/* listener <-> queue */
 	MSG_SPOOL_WANT = 40,	/* request: a descriptor for a body */
 	MSG_SPOOL_FILE,		/* reply, fd; or MSG_DONE when there is none */
@@ -53,6 +55,8 @@ const char *role_name(enum role role);
 struct msg_role {		/* who am I */
 	uint32_t slot;		/* number of this process among its kind */
 	uint32_t instance;	/* 0..255, differs after each restart */
+	bool has_group;		/* queue: whose members may do everything, */
+	uint32_t group;		/* by number: it cannot look up names */
 };
 void msg_role_encode(struct strbuf *b, const struct msg_role *m);
 int msg_role_decode(struct slice s, struct msg_role *m);

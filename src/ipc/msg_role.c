@@ -24,6 +24,8 @@ msg_role_encode(struct strbuf *b, const struct msg_role *m)
 {
 	wire_put_u32(b, m->slot);
 	wire_put_u32(b, m->instance);
+	wire_put_u8(b, m->has_group);
+	wire_put_u32(b, m->group);
 }
 
 int
@@ -33,6 +35,8 @@ msg_role_decode(struct slice s, struct msg_role *m)
 
 	m->slot = wire_u32(&r);
 	m->instance = wire_u32(&r);
+	m->has_group = wire_u8(&r) != 0;
+	m->group = wire_u32(&r);
 	return wire_end(&r) && m->instance < 256 ? 0 : -1;
 }
 

@@ -20,11 +20,14 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/sandbox.h"
 
 #define VIEW_MAX (64u * 1024 * 1024)	/* octets */
 
 /* The program's; there is one role in each. */
 static int exit_status;
+/* Not a test that runs all roles on one loop. */
+static bool own_program;
 
 static int
 role_garbage(struct err *e, const char *what)
@@ -103,11 +106,22 @@ role_peer(struct role_base *r, struct port_message *m, struct err *e)
 }
 
 static int
+role_confine(struct role_base *r, struct err *e)
+{
+	const char *spool = r->ops->spool != NULL ? r->ops->spool(r->arg) :
+	    NULL;
+
+	return own_program ? sandbox_enter(r->role, spool, e) : 0;
+}
+
+static int
 role_start(struct role_base *r, struct err *e)
 {
 	if (r->started)
 		return 0;
 	r->started = true;
+	if (role_confine(r, e) < 0)
+		return -1;
 	if (r->ops->start != NULL && r->ops->start(r->arg, e) < 0)
 		return -1;
 	port_send(r->monitor, MSG_ROLE_READY, 0, slice_of("", 0));
@@ -138,6 +152,10 @@ role_message(void *arg, struct port_message *m, struct err *e)
 			else
 				role_exit(r);
 		}
+		return 0;
+	case MSG_ROLE_PING:
+		port_send_reply(r->monitor, MSG_ROLE_PONG, m->ref,
+		    slice_of("", 0));
 		return 0;
 	default:
 		if (r->ops->message != NULL)
@@ -202,6 +220,9 @@ role_main(enum role role, int argc, char **argv,
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	/* Mail and secrets are in this memory: no core, no tracer. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	own_program = true;
 	fault_init();
 	log_open(role_name(role), STDERR_FILENO, LOG_STREAM, LOG_TEXT,
 	    LL_INFO);

@@ -30,11 +30,16 @@ struct role_ops {
 	/* A (new) peer: an earlier one of the same role and slot is gone. */
 	int (*peer)(void *arg, const struct msg_peer *m, int fd,
 	    struct err *e);
+	/* In a program of its own the role is confined by now (sandbox.h):
+	 * what libraries read they must have read, threads come from here on. */
 	int (*start)(void *arg, struct err *e);
 	/* Finish; call role_exit() when nothing is in flight. */
 	void (*drain)(void *arg);
 	/* Any other message of monitor (MSG_STATUS, ...). */
 	int (*message)(void *arg, struct port_message *m, struct err *e);
+	/* The one directory that the role works in after its start (queue);
+	 * NULL: none, no file can be opened any more. */
+	const char *(*spool)(void *arg);
 };
 
 /* fd: ROLE_FD in a program of its own, a socketpair's end in a test that

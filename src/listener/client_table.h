@@ -17,7 +17,8 @@ struct client_table *client_table_new(void);
 /* Entries in use must have been left before. */
 void client_table_free(struct client_table **t);
 
-/* Counts one more connection of this client; pairs with client_table_leave(). */
+/* Counts one more connection of this client; pairs with client_table_leave.
+ */
 struct client_entry *client_table_enter(struct client_table *t,
     struct slice key);
 void client_table_leave(struct client_table *t, struct client_entry **e);

@@ -69,7 +69,7 @@ possible(const struct session *s)
 bool
 smtpd_auth_offered(const struct session *s)
 {
-	if (s->auth_done)
+	if (s->auth_done || (s->ep->tls_mode == TLS_REQUIRED && !s->tls))
 		return false;
 	return is_auth_any(s) || (possible(s) && plain_allowed(s) &&
 	    s->owner->auth != NULL);
@@ -322,6 +322,8 @@ smtpd_auth(struct session *s, const struct smtp_command *c)
 
 	if (s->auth_done) {
 		session_refuse(s, REFUSE_AUTH_TWICE);
+	} else if (s->ep->tls_mode == TLS_REQUIRED && !s->tls) {
+		session_refuse(s, REFUSE_TLS_FIRST);
 	} else if (smtp_auth_parse(c->arg, &a, &no) != 0) {
 		session_refuse_as(s, "syntax", &no);
 	} else if (is_auth_any(s)) {

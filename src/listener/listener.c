@@ -17,6 +17,7 @@
 #define STATS_MS 200
 #define SWEEP_MS 60000
 #define DRAIN_POLL_MS 100
+#define DRAIN_BEGUN_MS 5000	/* for a message between two commands */
 #define SUBMIT_TIMEOUT_MS (5 * 60 * 1000)
 #define SUBMIT_CONNECTIONS 1000
 
@@ -296,12 +297,30 @@ on_sweep(void *arg)
 
 /* ---- the end ---- */
 
+/* Sessions end between two messages.  A message that was begun has some
+ * seconds to get to its end. */
+static void
+drain_sessions(struct listener *l)
+{
+	bool late = clock_mono_ms() >= l->drain_until;
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->state == ST_TLS)
+			session_abort(s, "shutdown");
+		else if (session_idle(s) && (s->tx == NULL || late))
+			session_refuse(s, REFUSE_DRAIN);
+	}
+}
+
 /* Replies may still be on their way after the last session. */
 static void
 on_drain_poll(void *arg)
 {
 	struct listener *l = arg;
 
+	drain_sessions(l);
 	if (l->session_count == 0 && loop_lingering(l->loop) == 0)
 		role_exit(&l->base);
 	else
@@ -319,18 +338,11 @@ static void
 on_drain(void *arg)
 {
 	struct listener *l = arg;
-	struct session *s, *next;
 	size_t i;
 
 	for (i = 0; i < l->endpoint_count; i++)
 		endpoint_stop(l->endpoints[i]);
-	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		if (s->state == ST_TLS)
-			session_abort(s, "shutdown");
-		else if (session_idle(s))
-			session_refuse(s, REFUSE_DRAIN);
-	}
+	l->drain_until = clock_mono_ms() + DRAIN_BEGUN_MS;
 	on_drain_poll(l);
 }
 

@@ -55,8 +55,8 @@ struct listener {
 	struct port *queue;		/* NULL: gone, a new one will come */
 	struct port *auth;
 
-	TAILQ_HEAD(, session) sessions;
-	TAILQ_HEAD(, session) blocked;	/* complete messages that wait for the
+	TAILQ_HEAD(session_list, session) sessions;
+	TAILQ_HEAD(blocked_list, session) blocked;	/* complete messages that wait for the
 					 * queue's credit */
 	size_t session_count;
 	/* Kept with their buffers for the next message. */
@@ -71,6 +71,7 @@ struct listener {
 	struct loop_timer stats_timer;	/* runs while there is news */
 	struct loop_timer sweep_timer;
 	struct loop_timer drain_timer;
+	uint64_t drain_until;		/* monotonic ms */
 };
 
 /* Makes the role around the monitor's channel (descriptor fd, owned); with -1

@@ -152,7 +152,9 @@ on_timer(void *arg)
 	struct session *s = arg;
 
 	if (states[s->state].input == NULL) {
-		session_touch(s);	/* it is we who take our time */
+		/* it is we who take our time */
+		loop_timer_set(s->owner->loop, &s->timer,
+		    s->ep->conf->timeout);
 		return;
 	}
 	session_refuse(s, clock_mono_ms() >= s->deadline ?
@@ -303,6 +305,7 @@ session_answered(struct session *s)
 {
 	s->ref = 0;
 	s->waits_on = NULL;
+	session_touch(s);	/* the client's time begins anew */
 }
 
 void

@@ -31,6 +31,16 @@ identity_user(const char *name, struct identity *who, char *home,
 	return true;
 }
 
+bool
+identity_group(const char *name, uint32_t *gid)
+{
+	const struct group *g = getgrnam(name);
+
+	if (g != NULL)
+		*gid = g->gr_gid;
+	return g != NULL;
+}
+
 int
 identity_find(struct monitor *m, struct err *e)
 {

@@ -4,6 +4,7 @@
  */
 #include "monitor/monitor.h"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/sandbox.h"
 #include "monitor/run_command.h"
 #include "monitor/start.h"
 
@@ -71,18 +73,14 @@ on_usr1(void *arg, int signo)
 }
 
 static void
-on_hup(void *arg, int signo)
+reload(struct monitor *m)
 {
-	struct monitor *m = arg;
 	struct conf_tree *tree = NULL;
 	struct socket_bound *sockets;
 	struct conf *conf;
 	struct err e;
 	size_t n;
 
-	(void)signo;
-	if (m->stopping || !m->ready)
-		return;
 	conf = start_load(m->opt.file, &tree);
 	if (conf == NULL) {
 		log_msg(LL_ERROR, "reload", "refused, the configuration in "
@@ -114,6 +112,20 @@ on_hup(void *arg, int signo)
 }
 
 static void
+on_hup(void *arg, int signo)
+{
+	struct monitor *m = arg;
+
+	(void)signo;
+	if (m->stopping || !m->ready)
+		return;
+	m->reloading = true;
+	notify_reloading();
+	reload(m);
+	supervise_ready(m);
+}
+
+static void
 watch_signals(struct monitor *m)
 {
 	loop_signal_set(m->loop, &m->on_term, SIGTERM, on_end, m);
@@ -138,6 +150,7 @@ static void
 monitor_clear(struct monitor *m)
 {
 	loop_timer_cancel(m->loop, &m->stop_timer);
+	loop_timer_cancel(m->loop, &m->watch);
 	loop_signal_del(&m->on_term);
 	loop_signal_del(&m->on_int);
 	loop_signal_del(&m->on_hup);
@@ -166,6 +179,8 @@ monitor_run(const struct options *opt, struct conf *conf,
 	TAILQ_INIT(&m.runs);
 	raise_limits();
 	umask(022);
+	/* The configuration and its secrets are in this memory. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	m.loop = loop_new(&e);
 	if (m.loop == NULL)
 		goto fail;
@@ -180,7 +195,9 @@ monitor_run(const struct options *opt, struct conf *conf,
 		log_msg(LL_ERROR, "start", "%s", e.text);
 		m.status = 1;
 	} else {
+		sandbox_report();
 		supervise_start(&m);
+		watch_start(&m);
 		loop_run(m.loop);
 		if (m.ready)
 			log_msg(LL_INFO, "stopped", "smarthostd ended");

@@ -49,6 +49,7 @@ struct process {
 	uint64_t started_mono;
 	uint64_t backoff;		/* ms until the next start */
 	struct loop_timer again;
+	unsigned unanswered;		/* questions since its last answer */
 };
 
 struct socket_bound {			/* a listening socket */
@@ -77,7 +78,11 @@ struct monitor {
 	struct msg_log log;
 	uint64_t started;		/* wall ms */
 	bool ready;			/* was said */
+	bool reloading;			/* until the new set is ready */
 	bool stopping;
+	bool watchdog;			/* systemd's */
+	uint64_t watch_every;		/* ms */
+	struct loop_timer watch;
 	int status;			/* exit status */
 	int ready_pipe;			/* to the parent that waits; -1 */
 	struct loop_timer stop_timer;
@@ -90,7 +95,8 @@ void supervise_child(struct monitor *m, pid_t pid, int status);
 void supervise_stop(struct monitor *m, int status);
 void supervise_kill(struct monitor *m);		/* the time is up */
 void supervise_reload(struct monitor *m);	/* a new set on m->conf */
-/* A role has said that it is ready; the first time all are, we are. */
+/* A role has said that it is ready, or a reload has ended; when all are
+ * ready, we are. */
 void supervise_ready(struct monitor *m);
 /* queue is told what `relayctl status` shows of the roles. */
 void supervise_tell_status(struct monitor *m);
@@ -117,6 +123,7 @@ int dirs_lock(struct monitor *m, struct err *e);
 int identity_find(struct monitor *m, struct err *e);
 /* In the child: becomes the user for good; -1 with errno. */
 int identity_become(const struct identity *who);
+bool identity_group(const char *name, uint32_t *gid);
 /* The passwd entry of a name; false: there is none. */
 bool identity_user(const char *name, struct identity *who, char *home,
     size_t home_n);
@@ -133,7 +140,12 @@ void local_job_forget(struct monitor *m);	/* queue is gone */
 void drop_start(struct monitor *m);
 void drop_stop(struct monitor *m);
 
+/* watch.c */
+void watch_start(struct monitor *m);
+
 /* notify.c: systemd */
 void notify_systemd(const char *state);
+/* READY=1 has to follow. */
+void notify_reloading(void);
 
 #endif

@@ -6,11 +6,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "monitor/monitor.h"
 
 void
@@ -34,4 +37,14 @@ notify_systemd(const char *state)
 	    (struct sockaddr *)&sun,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
 	close(fd);
+}
+
+void
+notify_reloading(void)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+	    clock_mono_us());
+	notify_systemd(text);
 }

@@ -145,6 +145,7 @@ process_spawn(struct process *p, struct err *e)
 	fs_set_nonblock(sv[0], 1);
 	p->pid = pid;
 	p->state = PROCESS_STARTING;
+	p->unanswered = 0;
 	p->started = clock_real_ms();
 	p->started_mono = clock_mono_ms();
 	p->port = port_new(m->loop, sv[0], role_name(p->role),
@@ -177,7 +178,8 @@ process_tell_view(struct process *p, struct err *e)
 {
 	struct strbuf view = STRBUF_INIT, b = STRBUF_INIT;
 	/* 255 is queue's own, for the messages that it writes itself */
-	struct msg_role me = { p->slot, p->m->last_instance++ % 255 };
+	struct msg_role me = { .slot = p->slot,
+	    .instance = p->m->last_instance++ % 255 };
 	int fd = -1;
 
 	if (conf_view_encode(p->m->tree, view_of(p->role), &view, e) == 0)
@@ -187,6 +189,8 @@ process_tell_view(struct process *p, struct err *e)
 	strbuf_free(&view);
 	if (fd < 0)
 		return -1;
+	if (p->role == ROLE_QUEUE && p->m->conf->group != NULL)
+		me.has_group = identity_group(p->m->conf->group, &me.group);
 	msg_role_encode(&b, &me);
 	port_send_fd(p->port, MSG_ROLE_VIEW, 0, strbuf_slice(&b), fd);
 	strbuf_free(&b);

@@ -10,6 +10,7 @@
  */
 #include <sys/wait.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,16 +164,45 @@ supervise_reload(struct monitor *m)
 	supervise_tell_status(m);
 }
 
+/* In the background: who started us is told, and whoever waits for the end of
+ * our output need not any more. */
+static void
+leave_caller(struct monitor *m)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		(void)dup2(null, STDOUT_FILENO);
+		(void)dup2(null, STDERR_FILENO);
+		close(null);
+	}
+	(void)!write(m->ready_pipe, "", 1);
+	close(m->ready_pipe);
+	m->ready_pipe = -1;
+}
+
+/* All but those that a reload has replaced. */
+static bool
+all_ready(const struct monitor *m)
+{
+	const struct process *p;
+
+	TAILQ_FOREACH(p, &m->processes, link) {
+		if (p->state != PROCESS_READY && p->state != PROCESS_DRAINING)
+			return false;
+	}
+	return true;
+}
+
 void
 supervise_ready(struct monitor *m)
 {
-	struct process *p;
-
-	if (m->ready || m->stopping)
+	if (m->stopping || (m->ready && !m->reloading) || !all_ready(m))
 		return;
-	TAILQ_FOREACH(p, &m->processes, link) {
-		if (p->state != PROCESS_READY)
-			return;
+	if (m->ready) {
+		m->reloading = false;
+		notify_systemd("READY=1");
+		return;
 	}
 	m->ready = true;
 	log_msg(LL_INFO, "ready", "smarthostd is ready, hostname %s",
@@ -182,11 +212,8 @@ supervise_ready(struct monitor *m)
 	fflush(stdout);
 	notify_systemd("READY=1");
 	drop_start(m);
-	if (m->ready_pipe >= 0) {
-		(void)!write(m->ready_pipe, "", 1);
-		close(m->ready_pipe);
-		m->ready_pipe = -1;
-	}
+	if (m->ready_pipe >= 0)
+		leave_caller(m);
 }
 
 void

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -388,18 +387,15 @@ control_listen(void *arg, const struct msg_listen *m, int fd, struct err *e)
 	return 0;
 }
 
-/* The group's number is looked up here: later the role may open no file. */
+/* monitor looks up the group's number: this role may open no file. */
 static void
 control_view(void *arg)
 {
 	struct control *c = arg;
-	const struct conf *conf = queue_conf(c->q);
-	const struct group *g = NULL;
+	const struct msg_role *me = queue_me(c->q);
 
-	if (conf != NULL && conf->group != NULL)
-		g = getgrnam(conf->group);
-	c->has_group = g != NULL;
-	c->group = g != NULL ? g->gr_gid : 0;
+	c->has_group = me->has_group;
+	c->group = (gid_t)me->group;
 }
 
 static int

@@ -115,7 +115,7 @@ write_lane(struct json_writer *w, const struct queue_lane_info *info)
 	json_number(w, "window", info->window);
 	json_number(w, "active", info->active);
 	json_number(w, "waiting", info->waiting);
-	json_when(w, "next_attempt", info->next_due);
+	json_when(w, "next_attempt", info->waiting > 0 ? info->next_due : 0);
 	json_text(w, "last_error", info->last_error);
 	json_when(w, "last_error_at", info->last_error_at);
 }

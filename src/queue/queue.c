@@ -279,6 +279,14 @@ queue_drain(void *arg)
 	queue_later(q);
 }
 
+static const char *
+queue_spool(void *arg)
+{
+	const struct queue *q = arg;
+
+	return q->conf != NULL ? q->conf->spool_directory : NULL;
+}
+
 static int
 queue_message(void *arg, struct port_message *m, struct err *e)
 {
@@ -310,7 +318,7 @@ queue_new(struct loop *loop, int monitor_fd)
 {
 	static const struct role_ops ops = {
 		queue_view, queue_listen, queue_peer, queue_start,
-		queue_drain, queue_message
+		queue_drain, queue_message, queue_spool
 	};
 	struct queue *q = mem_zalloc(sizeof(*q));
 
@@ -390,6 +398,12 @@ const struct conf *
 queue_conf(const struct queue *q)
 {
 	return q->conf;
+}
+
+const struct msg_role *
+queue_me(const struct queue *q)
+{
+	return &q->base.me;
 }
 
 struct store *

@@ -45,6 +45,8 @@ void queue_set_control(struct queue *q, const struct queue_control *c,
 struct loop *queue_loop(struct queue *q);
 /* The configuration of now; do not keep it beyond the callback. */
 const struct conf *queue_conf(const struct queue *q);
+/* What monitor said of this process. */
+const struct msg_role *queue_me(const struct queue *q);
 /* NULL until start.  For reading: records there do not know what the last
  * turns have changed but not yet committed; see queue_message_get(). */
 struct store *queue_store(const struct queue *q);

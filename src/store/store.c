@@ -18,7 +18,7 @@
 #include "store/internal.h"
 #include "store/spool.h"
 
-#define FREE_CACHE_MS 1000
+#define FREE_CACHE_MS 20	/* fast disks fill while it is old */
 
 /* ---- threads ---- */
 

@@ -178,7 +178,7 @@ void store_history(struct store *s, uint64_t since, bool backward,
  * had its turn (never in a loop). */
 bool store_sweep(struct store *s, uint64_t history_before);
 /* Octets free for new mail on the spool's file system (statvfs, cached for a
- * second) and its size. */
+ * few milliseconds) and its size. */
 uint64_t store_free_octets(struct store *s, uint64_t *size);
 /* Checks every record, CRC, due entry (each points to a pending recipient;
  * each pending recipient that is not held has one), part and file; one line

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "ipc/msg.h"
 
 static struct fixture f;
 
@@ -69,7 +70,8 @@ helo_and_old_devices(void **state)
 	struct received_mail *m;
 
 	(void)state;
-	dialogue(c, "S: 220", "C: helo Printer_2 (floor 3)", "S: 250 relay.test",
+	dialogue(c, "S: 220",
+	    "C: helo Printer_2 (floor 3)", "S: 250 relay.test",
 	    "C: mail from: <a@x.test>", "S: 250",
 	    "C: rcpt to: <b@y.test>", "S: 250",
 	    "C: data", "S: 354", "C: scan\r\n.", "S: 250");
@@ -447,6 +449,26 @@ a_drain_lets_messages_finish(void **state)
 	loop_run(f.loop);		/* ends by itself */
 }
 
+static void
+what_monitor_may_not_hand_over(void **state)
+{
+	struct msg_listen unknown = { .kind = LISTEN_SMTP, .index = 9 };
+	struct msg_listen control = { .kind = LISTEN_CONTROL };
+	struct msg_peer delivery = { .role = ROLE_DELIVERY };
+	struct listener *fresh = listener_new(f.loop, -1);
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(listener_ops.start(fresh, &e), -1);
+	assert_int_equal(listener_ops.view(fresh, SLICE_LIT("junk"), &e), -1);
+	assert_int_equal(listener_ops.listen(fresh, &unknown, dup(0), &e), -1);
+	listener_free(&fresh);
+	assert_int_equal(listener_ops.view(f.l, SLICE_LIT("junk"), &e), -1);
+	assert_int_equal(listener_ops.listen(f.l, &unknown, dup(0), &e), -1);
+	assert_int_equal(listener_ops.listen(f.l, &control, dup(0), &e), -1);
+	assert_int_equal(listener_ops.peer(f.l, &delivery, dup(0), &e), -1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -464,6 +486,7 @@ main(void)
 		T(garbage_harms_nobody_else),
 		T(half_closed_sockets_get_their_answers),
 		T(a_client_that_does_not_read), T(submission_by_unix_socket),
+		T(what_monitor_may_not_hand_over),
 		T(statistics_reach_the_queue), T(a_drain_lets_messages_finish),
 	};
 

@@ -119,7 +119,8 @@ required(void **state)
 
 	(void)state;
 	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: NOOP", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 530 5.7.0", "C: STARTTLS",
+	    "C: MAIL FROM:<a@x.test>", "S: 530 5.7.0",
+	    "C: AUTH PLAIN " JOE, "S: 530 5.7.0", "C: STARTTLS",
 	    "S: 220");
 	assert_int_equal(client_start_tls(c, 0), 0);
 	dialogue(c, "C: EHLO x", "S: 250", "C: MAIL FROM:<a@x.test>", "S: 250");

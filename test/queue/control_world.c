@@ -232,7 +232,7 @@ start(struct world *w)
 		monitor_message, monitor_closed, NULL
 	};
 	struct strbuf b = STRBUF_INIT;
-	struct msg_role me = { 0, 1 };
+	struct msg_role me = { .slot = 0, .instance = 1 };
 	struct msg_listen l = { LISTEN_CONTROL, 0 };
 	uint64_t end = world_limit();
 	int fds[2];
