@@ -4,7 +4,6 @@ import hashlib
 import random
 import re
 import threading
-import time
 
 from harness.client import Client, message
 from harness.daemon import until

@@ -1,12 +1,13 @@
 """Every FAULT("...") of the source is hit in turn: the process dies there, or the call fails, and the promise holds.
 
 The points are found in the source, so that one which is added is tested and one which is never passed is seen."""
+import os
 import re
 import threading
 
 import pytest
 
-from harness.client import Client, message, stuffed
+from harness.client import Client, message
 from harness.daemon import SRC, until
 
 from load import digest
@@ -14,6 +15,7 @@ from test_kill_random import spool_files
 
 # Passages of one process before the hit, where the second is not what is wanted.
 NTH = {"queue.recovery": 1}
+USUAL = int(os.environ.get("CRASH_NTH", 2))
 # What happens only at a start with mail in flight.
 AT_START = ("queue.recovery",)
 ERRORS = [("store.commit", "ENOSPC"), ("store.commit", "EIO"), ("store.before_commit", "ENOSPC"), ("store.body.fsync", "EIO"),
@@ -179,7 +181,7 @@ def test_the_points_are_found():
 @pytest.mark.parametrize("point", points())
 def test_a_process_dies_there(daemon, sink, look, point):
     w = Work(daemon, sink)
-    spec = f"{point}:{NTH.get(point, 2)}=kill"
+    spec = f"{point}:{NTH.get(point, USUAL)}=kill"
     if point in AT_START:
         w.slow = 20
         w.d.start()

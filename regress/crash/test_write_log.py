@@ -1,7 +1,6 @@
 """The power fails at every sync: what was acknowledged until then is there, whatever of the rest is."""
 import os
 import random
-import re
 import shutil
 import subprocess
 
@@ -26,16 +25,19 @@ retry 1s 2s
 class Recorded:
     """One run of the daemon, with the log of what it wrote."""
 
-    def __init__(self, base, rng):
+    def __init__(self, base, seed):
+        self.base, self.seed = base, seed
         self.ledger = Ledger()
-        self.out = counting_sink(self.ledger, trouble(rng))
+        self.out = counting_sink(self.ledger, trouble(random.Random(seed)))
         self.d = d = Daemon(CONF.format(port=self.out.port), log="log stderr text info")
         self.log = base / "writes"
         self.log.touch()
         self.log.chmod(0o666)
         d.env.update(LD_PRELOAD=str(compiled("writelog", "-shared", "-fPIC", "-ldl")), WRITELOG=str(self.log), WRITELOG_UNDER=str(d.spool))
-        d.start()
-        load = Load(d.port, self.ledger, 8, rng.random(), most=40, prefix="w")
+
+    def run(self):
+        d = self.d.start()
+        load = Load(d.port, self.ledger, 8, self.seed, most=40, prefix="w")
         assert until(lambda: len(self.ledger.acked) >= MESSAGES, 60), d.log
         load.stop()
         assert until(lambda: not self.ledger.missing(), 30), self.ledger.problems()
@@ -51,11 +53,13 @@ class Recorded:
 def recorded():
     seed = os.environ.get("CRASH_SEED", str(random.randrange(1 << 32)))
     base = work_dir("writelog-")
-    r = Recorded(base, random.Random(seed))
-    r.seed, r.base = seed, base
-    yield r
-    r.close()
-    shutil.rmtree(base, ignore_errors=True)
+    r = Recorded(base, seed)
+    try:
+        r.run()
+        yield r
+    finally:
+        r.close()
+        shutil.rmtree(base, ignore_errors=True)
 
 
 def lost(look, spool, acked, ledger):

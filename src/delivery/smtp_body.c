@@ -13,6 +13,7 @@
 #include "base/crc.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "delivery/smtp_client_private.h"
 
 #define HIGH_WATER (256u * 1024)	/* octets that may wait to be sent */
@@ -21,8 +22,11 @@
 static void
 damaged(struct smtp_client *c, const char *text)
 {
+	char id[NUM_ID_LEN + 1];
+
+	num_id_text(c->job->m.id, id);
 	log_begin(LL_WARN, "body");
-	log_num("message", (int64_t)c->job->m.id);
+	log_str("id", id);
 	log_str("text", text);
 	log_end();
 	job_fail(c->job, JOB_BROKEN, text);

@@ -238,8 +238,9 @@ bounce_line(const struct message *m, uint64_t report, const char *to,
 	log_end();
 }
 
-/* Puts the report into the change; false: it has nowhere to go. */
-static bool
+/* Puts the report into the change.  A postmaster whom nothing here delivers to
+ * keeps it waiting, where an administrator sees it. */
+static void
 bounce_store(struct message *m, struct store_change *c,
     const struct dsn_recipient *rcpt, size_t n, const char *to)
 {
@@ -253,22 +254,17 @@ bounce_store(struct message *m, struct store_change *c,
 	flags = bounce_compose(m, rcpt, n, to, id, &text);
 	r = bounce_record(m, to, id, flags, strbuf_slice(&text));
 	route_pick(m->q, r, 0, &pick);
-	if (pick.n_via > 0) {
-		key = mem_push(&m->reports.v, &m->reports.n, sizeof(*key));
-		key->lane = lane_line(pick.via[0], LINE_FRESH);
-		key->time = r->env->received_ms;
-		r->rcpt[0].lane = key->lane;
-		r->rcpt[0].due = key->time;
-		store_new_message(c, r, strbuf_slice(&text));
-		store_due_add(c, key->lane, key->time, id);
-		store_count(c, COUNT_QUEUED, 1);
-		bounce_line(m, id, to, NULL);
-	} else {
-		bounce_line(m, 0, to, "no such local user");
-	}
+	key = mem_push(&m->reports.v, &m->reports.n, sizeof(*key));
+	key->lane = lane_line(pick.via[0], LINE_FRESH);
+	key->time = r->env->received_ms;
+	r->rcpt[0].lane = key->lane;
+	r->rcpt[0].due = key->time;
+	store_new_message(c, r, strbuf_slice(&text));
+	store_due_add(c, key->lane, key->time, id);
+	store_count(c, COUNT_QUEUED, 1);
+	bounce_line(m, id, to, NULL);
 	record_free(&r);
 	strbuf_free(&text);
-	return pick.n_via > 0;
 }
 
 /* A report about a report may only go to a postmaster that is not the one
@@ -303,8 +299,10 @@ bounce_action(struct message *m, struct store_change *c,
 	if (n > 0 && bounce_is_final(m, to))
 		bounce_line(m, 0, to != NULL ? to : "",
 		    "a report that cannot be delivered");
-	else if (n > 0)
-		made = bounce_store(m, c, rcpt, n, to);
+	else if (n > 0) {
+		bounce_store(m, c, rcpt, n, to);
+		made = 1;
+	}
 	free(rcpt);
 	return made;
 }

@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "mail/received.h"
+#include "mail/status.h"
 #include "queue/internal.h"
 
 struct verdict {
@@ -58,8 +59,15 @@ settle_all(struct attempt *a, enum job_class class, struct verdict v,
     const char *text)
 {
 	struct msg_job_done d;
-	size_t k;
+	struct mail_status own;
+	size_t k, used = 0;
 
+	/* `fail 451 "4.7.1 not now"` brings its own */
+	if (mail_status_parse(slice_cstr(text), &own, &used)) {
+		v.subject = (uint8_t)own.subject;
+		v.detail = (uint8_t)own.detail;
+		text += used + strspn(text + used, " \t");
+	}
 	memset(&d, 0, sizeof(d));
 	d.class = (uint8_t)class;
 	d.text = mem_strdup(text);

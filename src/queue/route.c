@@ -98,7 +98,8 @@ route_pick(struct queue *q, const struct record *r, size_t i,
 		return;
 	}
 	if (route_is_local(q, to)) {
-		if (q->local != NULL)
+		/* What we write ourselves has nobody to be refused to. */
+		if (q->local != NULL || env->protocol == MAIL_PROTO_REPORT)
 			out->via[out->n_via++] = lane_named(q, "local");
 		return;
 	}

@@ -99,7 +99,7 @@ send_view(struct world *w)
 	struct conf_messages m = { .n_errors = 0 };
 	struct conf_tree *tree = NULL;
 	struct strbuf view = STRBUF_INIT, b = STRBUF_INIT;
-	struct msg_role me = { 0, 1 };
+	struct msg_role me = { .instance = 1 };
 	struct err e = { 0, "" };
 	struct conf *conf;
 	int fd;

@@ -73,7 +73,8 @@ messages_of_monitor(void **state)
 	struct msg_status *s = mem_zalloc(sizeof(*s));
 
 	(void)state;
-	msg_role_encode(&b, &(struct msg_role){ 3, 255 });
+	msg_role_encode(&b, &(struct msg_role){ .slot = 3,
+	    .instance = 255, .has_group = true, .group = 27 });
 	holds(&b, again_role);
 	msg_log_encode(&b, &(struct msg_log){ 1, 1, 3 });
 	holds(&b, again_log);
@@ -160,7 +161,7 @@ absurd_values_are_garbage(void **state)
 	struct msg_role role;
 
 	(void)state;
-	msg_role_encode(&b, &(struct msg_role){ 0, 256 });
+	msg_role_encode(&b, &(struct msg_role){ .instance = 256 });
 	assert_int_equal(msg_role_decode(strbuf_slice(&b), &role), -1);
 	strbuf_clear(&b);
 	msg_done_encode(&b, &(struct msg_done){ 99, { 0 }, "" });

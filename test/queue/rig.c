@@ -161,7 +161,7 @@ send_view(struct rig *r)
 	struct conf_messages notes;
 	struct conf_tree *tree = NULL;
 	struct strbuf view = STRBUF_INIT, b = STRBUF_INIT;
-	struct msg_role me = { 0, 1 };
+	struct msg_role me = { .instance = 1 };
 	struct err e = { 0, "" };
 	struct conf *conf;
 	int fd = memfd_create("view", MFD_CLOEXEC);

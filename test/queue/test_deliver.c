@@ -322,6 +322,49 @@ a_sender_that_may_be_forged_is_not_told(void **state)
 	rig_free(&r);
 }
 
+/* The postmaster has no mailbox here: the report waits to be seen. */
+static void
+a_report_with_nowhere_to_go_waits(void **state)
+{
+	struct rig *r = rig_new("transport up { smarthost mx.test:25 }\n"
+	    "route via up\nretry 100ms\n");
+	struct record *rec;
+	uint64_t id;
+
+	(void)state;
+	rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
+	rig_answer(rig_job(r), 550, "no");
+	rig_until(r, store_oldest(queue_store(r->queue), &id) &&
+	    (rec = rig_record(r, id)) != NULL && (rec->env->protocol ==
+	    MAIL_PROTO_REPORT || (record_free(&rec), false)));
+	record_free(&rec);
+	assert_int_equal(1, rig_messages(r));
+	assert_true(store_oldest(queue_store(r->queue), &id));
+	rec = rig_record(r, id);
+	assert_string_equal("postmaster@relay.test",
+	    rec->env->recipients[0].address);
+	assert_int_equal(RCPT_PENDING, rec->rcpt[0].state);
+	record_free(&rec);
+	rig_free(&r);
+}
+
+static void
+a_failure_by_the_configuration_has_one_status(void **state)
+{
+	struct rig *r = rig_new("transport later { fail 451 \"4.7.1 not "
+	    "now\" }\nroute via later\nretry 1h\n");
+	struct record *rec;
+	uint64_t id;
+
+	(void)state;
+	id = rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
+	rig_until(r, (rec = rig_record(r, id))->rcpt[0].last_reply != NULL ||
+	    (record_free(&rec), false));
+	assert_string_equal("451 4.7.1 not now", rec->rcpt[0].last_reply);
+	record_free(&rec);
+	rig_free(&r);
+}
+
 static void
 an_unreachable_transport_hands_on_to_the_next(void **state)
 {
@@ -493,6 +536,9 @@ main(void)
 		cmocka_unit_test(discard_and_fail_are_settled_here),
 		cmocka_unit_test(local_mail_goes_through_monitor),
 		cmocka_unit_test(local_mail_without_a_place_is_refused),
+		cmocka_unit_test(a_report_with_nowhere_to_go_waits),
+		cmocka_unit_test(
+		    a_failure_by_the_configuration_has_one_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
