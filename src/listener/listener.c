@@ -174,13 +174,23 @@ requests_lost(struct listener *l, struct port *port)
 	}
 }
 
+/* A reload gives us another one: nothing to worry about. */
+#define REPLACED (-2)
+
+static bool
+is_replaced(const struct err *why)
+{
+	return why->code == REPLACED;
+}
+
 static void
 on_queue_closed(void *arg, const struct err *why)
 {
 	struct listener *l = arg;
 	struct port *queue = l->queue;
 
-	log_msg(LL_WARN, "queue", "gone: %s", why->text);
+	log_msg(is_replaced(why) ? LL_DEBUG : LL_WARN, "queue", "gone: %s",
+	    why->text);
 	l->queue = NULL;		/* nothing more is asked of it */
 	requests_lost(l, queue);
 	port_free(&queue);
@@ -200,7 +210,8 @@ on_auth_closed(void *arg, const struct err *why)
 	struct port *auth = l->auth;
 	struct session *s;
 
-	log_msg(LL_WARN, "auth", "gone: %s", why->text);
+	log_msg(is_replaced(why) ? LL_DEBUG : LL_WARN, "auth", "gone: %s",
+	    why->text);
 	l->auth = NULL;
 	requests_lost(l, auth);
 	port_free(&auth);
@@ -228,7 +239,7 @@ on_peer(void *arg, const struct msg_peer *m, int fd, struct err *e)
 	struct err gone = { 0 };
 
 	/* The end of the old one may not have been noticed yet. */
-	err_set(&gone, -1, "replaced");
+	err_set(&gone, REPLACED, "replaced");
 	switch (m->role) {
 	case ROLE_QUEUE:
 		if (l->queue != NULL)

@@ -140,7 +140,7 @@ what_a_listener_says_counts(void **state)
 	    "off; allow 10.0.0.0/8 10.1.2.3; allow fe80::/10; deny "
 	    "10.9.0.0/16; min-tls 1.0; timeout 30s; rate 30/1m; bare-lf "
 	    "fix; add-headers off; auth-without-tls on; "
-	    "auth-mechanisms plain CRAM-MD5; max-connections 7 }\n");
+	    "auth-mechanisms plain LOGIN; max-connections 7 }\n");
 	struct conf_listen *l = c->listens;
 
 	(void)state;
