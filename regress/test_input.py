@@ -216,6 +216,17 @@ def test_too_many_recipients_wait_for_the_next_transaction(relay):
     assert len(d.sink.messages[0].rcpts) == 5
 
 
+def test_no_mail_is_taken_when_the_disk_runs_short(relay):
+    d = relay("disk-reserve 1000000G\n", check=False)
+    code, text = send(d.port, "from@here.test", ["to@there.test"], message("m"))
+    assert (code, text[:5]) == (452, "4.3.1")
+    code, text = send(d.port, "from@here.test", ["to@there.test"], message("m", body=b"x" * 70 + b"\r\n" * 200000))
+    assert (code, text[:5]) == (452, "4.3.1")
+    # a program on this machine keeps its message until there is room
+    assert d.sendmail("a@there.test", input="Subject: x\n\n").returncode == 0
+    assert len(list((d.spool / "drop").iterdir())) == 1
+
+
 # loops
 
 def test_too_many_hops_is_refused(relay):

@@ -5,17 +5,17 @@ import re
 import shutil
 import struct
 
-HEAD = struct.Struct("=c3xIQQQ")
+HEAD = struct.Struct("=c3xIQQQQ")
 
 
 def records(path):
-    """(op, inode, offset or size, name, data) in order."""
+    """(op, thread, inode, offset or size, name, data) in order."""
     raw = memoryview(pathlib.Path(path).read_bytes())
     at = 0
     while at < len(raw):
-        op, n1, ino, where, n2 = HEAD.unpack_from(raw, at)
+        op, n1, thread, ino, where, n2 = HEAD.unpack_from(raw, at)
         at += HEAD.size
-        yield op.decode(), ino, where, bytes(raw[at:at + n1]).decode(), raw[at + n1:at + n1 + n2]
+        yield op.decode(), thread, ino, where, bytes(raw[at:at + n1]).decode(), raw[at + n1:at + n1 + n2]
         at += n1 + n2
 
 
@@ -23,7 +23,7 @@ class Inode:
     """A file's content on the disk, and what has been written since its last sync."""
 
     def __init__(self, path):
-        self.path, self.pending, self.begun = path, [], []
+        self.path, self.pending, self.begun = path, [], {}
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self.size = 0
 
@@ -79,7 +79,7 @@ class Disk:
             return "directory"
         return "file" if "/#" in name or name.endswith("(deleted)") else "tree"
 
-    def apply(self, op, ino, at, name, data):
+    def apply(self, op, thread, ino, at, name, data):
         if self._ignored(name):
             return
         if op == "T":
@@ -107,33 +107,25 @@ class Disk:
         elif op == "M":
             self._entry("mkdir", name)
         elif op in "Ss":
-            self._sync(op, ino, name)
+            self._sync(op, thread, ino, name)
 
-    def _sync(self, op, ino, name):
+    def _sync(self, op, thread, ino, name):
         what = self.kind(ino, name)
         if what in self.blind:
             return
-        if what in ("directory", "tree"):
-            if op == "S":
-                self.begun.setdefault(name, []).append(len(self.directories.get(name, ())))
-                return
-            n = self.begun[name].pop(0)
-            ops = self.directories.get(name, [])
-            for o in ops[:n]:
-                self._name(*o)
-            del ops[:n]
-            self.begun[name] = [max(0, k - n) for k in self.begun[name]]
-            return
-        f = self.files[ino]
+        # what was there when this thread's sync began is on the disk when it ends
+        f = self.files[ino] if what in ("database", "file") else None
+        pending, begun = (f.pending, f.begun) if f else (self.directories.setdefault(name, []), self.begun.setdefault(name, {}))
         if op == "S":
-            f.begun.append(len(f.pending))
+            begun[thread] = len(pending)
             return
-        n = f.begun.pop(0)
-        for at, data in f.pending[:n]:
-            f.put(at, data)
-        del f.pending[:n]
-        f.begun = [max(0, k - n) for k in f.begun]
-        if not f.pending:
+        n = begun.pop(thread)
+        for x in pending[:n]:
+            f.put(*x) if f else self._name(*x)
+        del pending[:n]
+        for t in begun:
+            begun[t] = max(0, begun[t] - n)
+        if f and not pending:
             self.cache.discard(f)
 
     def _name(self, op, name, inode=None, old=None):

@@ -10,6 +10,8 @@ import pytest
 from harness.client import Client, message
 from harness.daemon import until
 
+from programs import compiled
+
 CALLS = "openat,write,writev,pwrite64,pwritev,sendto,sendmsg,fsync,fdatasync,linkat,rename,renameat,mkdirat,mkdir"
 CONF = """
 route via out
@@ -115,6 +117,7 @@ def traced(daemon, sink):
             assert d.stop() == 0
         record = d.dir / "trace"
         d.prefix = ["strace", "-DDD", "-f", "-ttt", "-yy", "-s", str(length), "-o", str(record), "-e", "trace=" + CALLS, "-e", "signal=none"]
+        d.env["LD_PRELOAD"] = str(compiled("readable", "-shared", "-fPIC", "-ldl"))
         d.start(60)
         try:
             work(d, out)
@@ -124,6 +127,7 @@ def traced(daemon, sink):
                          re.search(rf"(?m)^{pid}\s.*\+\+\+ exited", text), 10), "strace does not end"
         finally:
             d.prefix = []
+            del d.env["LD_PRELOAD"]
         return calls(record.read_text("latin-1")), d
     return run
 

@@ -8,9 +8,9 @@ import pytest
 
 from harness.daemon import Daemon, until, work_dir, work_user
 
-from conftest import compiled
 from disk import Disk, records
 from load import Ledger, Load, counting_sink, trouble
+from programs import compiled
 
 MESSAGES = int(os.environ.get("CRASH_LOG_MESSAGES", 500))
 CUTS = int(os.environ.get("CRASH_CUTS", 300))
@@ -108,7 +108,7 @@ def replay(r, look, cuts, rng, blind=(), stop=False, keep=None):
         if x is None:
             break
         if x[0] == "A":
-            acked.append(x[3])
+            acked.append(x[4])
         else:
             disk.apply(*x)
     return wrong, len(chosen), acked, variants

@@ -29,9 +29,13 @@
 #define PARTS 1024
 
 struct head {
-	char op;		/* O T W Y t S s L U R M A, see note_...() */
+	char op;		/* T O: new file, W t: written, truncated,
+				 * Y: written and synced, S s: sync begins and
+				 * ends, L U R M: link, unlink, rename, mkdir,
+				 * A: 250 */
 	char pad[3];
 	uint32_t n1;
+	uint64_t thread;
 	uint64_t ino;
 	uint64_t at;		/* offset, or size */
 	uint64_t n2;
@@ -65,7 +69,8 @@ static void
 note(char op, uint64_t ino, uint64_t at, const char *name,
     const struct iovec *v, int n, size_t octets)
 {
-	struct head h = { .op = op, .ino = ino, .at = at, .n2 = octets };
+	struct head h = { .op = op, .thread = (uint64_t)gettid(),
+	    .ino = ino, .at = at, .n2 = octets };
 	struct iovec out[PARTS + 2];
 	size_t left = octets;
 	int i, k = 2;

@@ -92,7 +92,7 @@ class Daemon:
     def configure(self, text):
         text = text.replace("{port}", str(self.port)).replace("{dir}", str(self.dir))
         head = [f"spool-directory {self.spool}", f"runtime-directory {self.run}", "hostname relay.test", self.log_statement]
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and not re.search(r"(?m)^user\s", text):
             head.append(f"user {work_user()}")
         if self.listen and not re.search(r"(?m)^\s*listen\s", text):
             head.append(f"listen 127.0.0.1:{self.port} {{ allow 127.0.0.0/8 }}")

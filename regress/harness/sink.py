@@ -1,5 +1,6 @@
 """A scripted SMTP server on a thread of its own."""
 import asyncio
+import base64
 import re
 import threading
 
@@ -19,15 +20,21 @@ class Session:
         self.commands = []
         self.helo = None
         self.ahead = []         # stages whose delayed answer was not waited for
+        self.tls = False
+        self.login = None
 
 
 class Sink:
     """script(stage, session, arg) decides an answer: None for the usual one, text, bytes (as they are), DROP, or
     (seconds, answer).  Stages: connect ehlo helo mail rcpt data bdat body rset noop quit.  A message is recorded before
-    its reply is sent, as a real server stores before it answers.  With CHUNKING in ehlo BDAT is understood too."""
+    its reply is sent, as a real server stores before it answers.  With CHUNKING in ehlo BDAT is understood too; with tls
+    (an ssl.SSLContext) STARTTLS, or TLS at once where implicit; with users ({name: password}) AUTH PLAIN and LOGIN, which
+    are then demanded."""
 
-    def __init__(self, script=None, ehlo=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), host="127.0.0.1", port=0):
+    def __init__(self, script=None, ehlo=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), host="127.0.0.1", port=0, tls=None,
+                 implicit=False, users=None):
         self.script, self.ehlo, self.host, self.port = script, list(ehlo), host, port
+        self.tls, self.implicit, self.users = tls, implicit, users
         self.messages, self.sessions = [], []
         self.open = self.most = 0
         self.errors = []
@@ -41,7 +48,8 @@ class Sink:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(lambda *_: None)
-        self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port, backlog=1024))
+        self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port, backlog=1024,
+                                                                        ssl=self.tls if self.implicit else None))
         self.port = self.server.sockets[0].getsockname()[1]
         self._started.set()
         self.loop.run_forever()
@@ -125,9 +133,19 @@ class Sink:
             verb = verb.upper()
             if verb in ("EHLO", "HELO", "LHLO"):
                 s.helo = arg
-                lines = ["sink.test"] + (self.ehlo if verb != "HELO" else [])
+                lines = ["sink.test"] + (self.ehlo + self._more(s) if verb != "HELO" else [])
                 await say(verb.lower(), arg, "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{x}" for i, x in enumerate(lines)))
                 mail, rcpts = None, []
+            elif verb == "STARTTLS" and self.tls and not s.tls:
+                if await say("starttls", None, "220 2.0.0 go on") != b"2":
+                    continue
+                await writer.start_tls(self.tls)
+                s.tls = True
+            elif verb == "AUTH" and self.users is not None:
+                s.login = await self._auth(reader, writer, arg)
+                await say("auth", s.login, "235 2.7.0 welcome" if s.login else "535 5.7.8 no")
+            elif verb == "MAIL" and self.users is not None and not s.login:
+                await say("mail", arg, "530 5.7.0 log in first")
             elif verb == "MAIL":
                 g = re.match(r"(?i)FROM:<([^>]*)> ?(.*)$", arg)
                 if await say("mail", arg, "250 2.1.0 ok" if g else "501 5.5.4 syntax") == b"2" and g:
@@ -170,6 +188,25 @@ class Sink:
                 return
             else:
                 await say("noop", line, "250 2.0.0 ok" if verb == "NOOP" else "500 5.5.2 what?")
+
+    def _more(self, s):
+        s.tls = s.tls or self.implicit
+        out = ["STARTTLS"] if self.tls and not s.tls else []
+        return out + (["AUTH PLAIN LOGIN"] if self.users is not None and (s.tls or not self.tls) else [])
+
+    async def _auth(self, reader, writer, arg):
+        """The name that has logged in, or None."""
+        mechanism, _, text = arg.partition(" ")
+
+        async def ask(prompt):
+            writer.write(b"334 " + base64.b64encode(prompt) + b"\r\n")
+            return base64.b64decode(await reader.line())
+        if mechanism.upper() == "PLAIN":
+            _, name, password = (base64.b64decode(text) if text else await ask(b"")).split(b"\0")
+        else:
+            name = base64.b64decode(text) if text else await ask(b"Username:")
+            password = await ask(b"Password:")
+        return name.decode() if self.users.get(name.decode()) == password.decode() else None
 
     async def _body(self, writer, s, m):
         answer = self.script("body", s, m) if self.script else None

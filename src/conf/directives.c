@@ -10,7 +10,6 @@ static const struct {
 	enum conf_when when;
 } features[FEATURE_COUNT] = {
 	[FEATURE_VIA_DIRECT] =		{ "direct",		LATER },
-	[FEATURE_CERTIFICATE_AUTO] =	{ "certificate auto",	LATER },
 	[FEATURE_SMARTHOST_MX] =	{ "smarthost mx",	LATER },
 };
 

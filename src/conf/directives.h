@@ -98,7 +98,6 @@ struct conf_table {
 /* A part of a directive that has its own column NOW or LATER. */
 enum conf_feature {
 	FEATURE_VIA_DIRECT,		/* the built-in transport `direct` */
-	FEATURE_CERTIFICATE_AUTO,
 	FEATURE_SMARTHOST_MX,
 	FEATURE_COUNT
 };

@@ -41,7 +41,7 @@ static conf_setter set_allow, set_client_account, set_listen_certificate;
 static const struct conf_directive listen_rows[] = {
 { "tls", "starttls|required|implicit|off", ARG_CHOICE, NOW, L, 0, AT(tls),
     .choices = tls_choices },
-{ "certificate", "FILE [key FILE]", ARG_CERTIFICATE, NOW, L, 0,
+{ "certificate", "FILE [key FILE] | auto", ARG_CERTIFICATE, NOW, L, 0,
     AT(certificate), .set = set_listen_certificate, .min = 1, .max = 3 },
 { "client-ca", "FILE", ARG_FILE, LATER, L, 0, AT(client_ca) },
 { "min-tls", "1.0|1.1|1.2|1.3", ARG_CHOICE, NOW, L, 0, AT(min_tls),
@@ -220,9 +220,6 @@ set_listen_certificate(struct build *b, void *obj, const struct conf_stmt *s,
 	(void)d;
 	if (s->n == 2 && word_is(&s->w[1], "auto")) {
 		l->certificate_auto = true;
-		if (conf_feature_when(FEATURE_CERTIFICATE_AUTO) == LATER)
-			build_error(b, s, &s->w[1], "%s: not supported yet",
-			    conf_feature_name(FEATURE_CERTIFICATE_AUTO));
 		return;
 	}
 	build_certificate(b, s, &l->certificate, &l->key, NULL);

@@ -39,6 +39,14 @@ struct conf *conf_load(const char *path, const struct conf_reader *reader,
  * certificate and CA files in place of their names, as octets for a memfd. */
 int conf_view_encode(const struct conf_tree *tree, enum conf_role role,
     struct strbuf *out, struct err *e);
+/* What stands for `certificate auto` in the listener's view: certificate and
+ * key in PEM form, copied. */
+void conf_tree_certificate(struct conf_tree *tree, const char *pem);
+/* Every file whose contents go into views, with the roles (a mask of enum
+ * conf_role) that get them; a file may be told of more than once. */
+typedef void conf_file_cb(void *arg, const char *path, unsigned roles);
+void conf_view_files(const struct conf_tree *tree, conf_file_cb *cb,
+    void *arg);
 /* The other end.  Bounded reader: garbage is an error. */
 struct conf *conf_view_decode(struct slice view, enum conf_role role,
     struct err *e);

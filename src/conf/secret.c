@@ -1,23 +1,26 @@
 /* Secrets and keys: `password`, `client-secret`, `certificate`.  What they
  * hold is never part of a message.  monitor and tools look at the files;
  * roles find the contents in their view. */
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "conf/command_line.h"
 #include "conf/directives.h"
 
 const struct conf_choice conf_secret_login[] = {
 	{ "file", SECRET_FILE, NOW },
 	{ "hash", SECRET_HASH, NOW },
-	{ "command", SECRET_COMMAND, LATER },
+	{ "command", SECRET_COMMAND, NOW },
 	{ NULL, 0, NOW }
 };
 
 const struct conf_choice conf_secret_transport[] = {
 	{ "file", SECRET_FILE, NOW },
 	{ "credential", SECRET_CREDENTIAL, NOW },
-	{ "command", SECRET_COMMAND, LATER },
+	{ "command", SECRET_COMMAND, NOW },
 	{ NULL, 0, NOW }
 };
 
@@ -99,6 +102,36 @@ check_secret_text(struct build *b, const struct conf_stmt *s, const char *path)
 	strbuf_free(&text);
 }
 
+/* The line can be split, and its program is there. */
+static void
+check_command(struct build *b, const struct conf_stmt *s,
+    const struct conf_word *w)
+{
+	struct err e = { 0, "" };
+	char **argv = conf_command_split(w->s, &e), *path = NULL;
+
+	if (argv != NULL && b->check_files)
+		path = conf_command_find(argv[0], &e);
+	if (e.code != 0)
+		build_error(b, s, w, "%s command: %s", s->w[0].s, e.text);
+	free(path);
+	conf_command_free(&argv);
+}
+
+static void
+check_as_user(struct build *b, const struct conf_stmt *s,
+    const struct conf_word *w)
+{
+	const struct passwd *pw = getpwnam(w->s);
+
+	if (pw == NULL)
+		build_error(b, s, w, "%s command: there is no user `%s`",
+		    s->w[0].s, w->s);
+	else if (b->check_files && geteuid() != 0 && pw->pw_uid != geteuid())
+		build_warning(b, s, "%s command: `as %s` works only where "
+		    "smarthostd is started as root", s->w[0].s, w->s);
+}
+
 static void
 secret_by_kind(struct build *b, const struct conf_stmt *s,
     const struct conf_choice *kind, struct conf_secret *secret)
@@ -125,6 +158,10 @@ secret_by_kind(struct build *b, const struct conf_stmt *s,
 		if (build_is_main(b) && !w->env &&
 		    b->secret_line[s->file] == 0)
 			b->secret_line[s->file] = w->line;
+		break;
+	case SECRET_COMMAND:
+		if (build_is_main(b))
+			check_command(b, s, w);
 		break;
 	default:
 		break;
@@ -176,6 +213,8 @@ set_secret(struct build *b, void *obj, const struct conf_stmt *s,
 	    word_is(&s->w[3], "as")) {
 		secret_by_kind(b, s, kind, secret);
 		secret->as_user = conf_arena_strdup(b->arena, s->w[4].s);
+		if (build_is_main(b))
+			check_as_user(b, s, &s->w[4]);
 		return;
 	}
 	build_error(b, s, NULL, "%s is written %s %s, a value with blanks in "

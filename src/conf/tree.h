@@ -48,6 +48,7 @@ struct conf_facts {
 	const char *etc_hosts;		/* contents; NULL: not this role's */
 	const char *tls_ca;
 	const char *trust_anchor;
+	const char *auto_certificate;	/* PEM with its key: the listener's */
 };
 
 struct conf_tree {

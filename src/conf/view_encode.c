@@ -135,7 +135,10 @@ put_certificate(struct encoder *en, const struct conf_stmt *s)
 	put_u32(en, s->n);
 	put_words(en, s, 0, 1);
 	if (s->n == 2 && word_is(&s->w[1], "auto")) {
-		put_words(en, s, 1, 2);
+		if (en->tree->facts.auto_certificate != NULL)
+			put_word(en, en->tree->facts.auto_certificate, true);
+		else
+			put_words(en, s, 1, 2);
 		return 0;
 	}
 	rc = put_file(en, s, &s->w[1]);
@@ -321,4 +324,87 @@ conf_view_encode(const struct conf_tree *tree, enum conf_role role,
 	rc = put_block(&en, &tree->root, CTX_GLOBAL);
 	conf_arena_free(&en.arena);
 	return rc;
+}
+
+void
+conf_tree_certificate(struct conf_tree *tree, const char *pem)
+{
+	tree->facts.auto_certificate = conf_arena_strdup(tree->arena, pem);
+}
+
+/* ---- which files were read ---- */
+
+struct file_walk {
+	const struct conf_tree *tree;
+	struct conf_arena *arena;	/* for this run */
+	conf_file_cb *cb;
+	void *arg;
+};
+
+static void
+tell_file(const struct file_walk *k, const struct conf_stmt *s, size_t i,
+    const struct conf_directive *d)
+{
+	if (i < s->n)
+		k->cb(k->arg, conf_resolve_path(k->tree, k->arena, s->file,
+		    s->w[i].s), d->roles);
+}
+
+static void
+walk_statement(const struct file_walk *k, const struct conf_stmt *s,
+    const struct conf_directive *d)
+{
+	const char *path;
+	size_t i;
+
+	switch (d->arg) {
+	case ARG_FILE:
+		tell_file(k, s, 1, d);
+		break;
+	case ARG_CERTIFICATE:
+		if (s->n == 2 && word_is(&s->w[1], "auto"))
+			break;
+		tell_file(k, s, 1, d);
+		for (i = 2; i + 1 < s->n; i++)
+			if (word_is(&s->w[i], "key") ||
+			    word_is(&s->w[i], "file"))
+				tell_file(k, s, ++i, d);
+		break;
+	case ARG_SECRET:
+		if (s->n == 3 && word_is(&s->w[1], "file"))
+			tell_file(k, s, 2, d);
+		if (s->n == 3 && word_is(&s->w[1], "credential") &&
+		    (path = conf_credential_path(k->arena,
+		    s->w[2].s)) != NULL)
+			k->cb(k->arg, path, d->roles);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+walk_block(const struct file_walk *k, const struct conf_stmt *s,
+    enum conf_context ctx)
+{
+	const struct conf_directive *d;
+	size_t i;
+
+	for (i = 0; i < s->n_kids; i++) {
+		d = find_row(ctx, s->kids[i].w[0].s);
+		if (d == NULL)
+			continue;
+		walk_statement(k, &s->kids[i], d);
+		if (d->block != CTX_NONE)
+			walk_block(k, &s->kids[i], d->block);
+	}
+}
+
+void
+conf_view_files(const struct conf_tree *tree, conf_file_cb *cb, void *arg)
+{
+	struct file_walk k = { tree, conf_arena_new(), cb, arg };
+
+	walk_block(&k, &tree->root, CTX_GLOBAL);
+	conf_arena_free(&k.arena);
 }

@@ -187,7 +187,9 @@ received_compose(struct strbuf *out, const struct envelope *env,
 	num_id_text(env->id, id);
 	add_word(&f, "id");
 	add_word(&f, id);
-	if (recipient != NULL)
+	/* Of a program's message the recipient may stand in its Bcc, which
+	 * must not come back here (RFC 5321, 7.2). */
+	if (recipient != NULL && env->protocol != MAIL_PROTO_LOCAL)
 		add_recipient(&f, recipient);
 	strbuf_putc(out, ';');
 	new_line(&f);

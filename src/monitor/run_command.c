@@ -1,8 +1,9 @@
 /*
- * Programs of libexec that do work as a user: started with an argument list,
- * no descriptor but their input and a pipe for what they say, no environment
- * but PATH, in a session of their own, and killed with all of it when the
- * time is up.
+ * Programs of libexec, and commands of the configuration, that do work as a
+ * user: started with an argument list, no descriptor but their input and
+ * pipes for what they say, no environment but PATH (commands: and who they
+ * are), in a session of their own, and killed with all of it when the time is
+ * up.
  */
 #include "monitor/run_command.h"
 
@@ -34,6 +35,12 @@ struct run {
 	size_t said;
 	run_done *done;
 	void *arg;
+	/* a command's: */
+	run_result *result;
+	int data_fd;			/* -1: closed */
+	struct loop_fd data_watch;
+	char *data;
+	size_t data_n, data_max;
 };
 
 static void
@@ -45,7 +52,46 @@ run_free(struct run *r)
 		loop_fd_del(&r->watch);
 		close(r->out);
 	}
+	if (r->data_fd >= 0) {
+		loop_fd_del(&r->data_watch);
+		close(r->data_fd);
+	}
+	if (r->data != NULL)
+		mem_wipe(r->data, r->data_max);
+	free(r->data);
 	free(r);
+}
+
+/* The last line, printable: what a program says first is often a remark. */
+static void
+last_line(char *text)
+{
+	char *nl = strrchr(text, '\n'), *p;
+
+	if (nl != NULL)
+		memmove(text, nl + 1, strlen(nl + 1) + 1);
+	for (p = text; *p != '\0'; p++) {
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	}
+}
+
+static void
+run_tell(struct run *r, uint8_t status)
+{
+	run_result *result = r->result;
+	void *arg = r->arg;
+	char *data = r->data, text[sizeof(r->text)];
+	size_t n = r->data_n, max = r->data_max;
+
+	if (!r->late)
+		last_line(r->text);
+	memcpy(text, r->text, sizeof(text));
+	r->data = NULL;
+	run_free(r);
+	result(arg, status, slice_of(data, n), text);
+	mem_wipe(data, max);
+	free(data);
 }
 
 static void
@@ -56,7 +102,10 @@ run_end(struct run *r)
 	char text[sizeof(r->text)];
 	uint8_t status = EX_TEMPFAIL;
 
-	if (!r->exited || r->out >= 0)
+	/* What a command left running in the background may hold its standard
+	 * error open; its result is there all the same. */
+	if (!r->exited || r->data_fd >= 0 || (r->out >= 0 && !r->late &&
+	    r->result == NULL))
 		return;
 	if (r->late)
 		snprintf(r->text, sizeof(r->text), "the program did not end "
@@ -66,6 +115,10 @@ run_end(struct run *r)
 	else
 		snprintf(r->text, sizeof(r->text), "the program was ended by "
 		    "signal %d", WTERMSIG(r->status));
+	if (r->result != NULL) {
+		run_tell(r, status);
+		return;
+	}
 	memcpy(text, r->text, sizeof(text));
 	run_free(r);
 	done(arg, status, text);

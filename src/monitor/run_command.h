@@ -1,5 +1,5 @@
-/* Running a program of libexec as somebody, with a time limit, a clean
- * environment and one descriptor as its standard input. */
+/* Running a program as somebody, with a time limit, a clean environment and
+ * one descriptor as its standard input. */
 #ifndef MONITOR_RUN_COMMAND_H
 #define MONITOR_RUN_COMMAND_H
 
@@ -14,6 +14,23 @@ typedef void run_done(void *arg, uint8_t exit_status, const char *text);
  * is forgotten before. */
 struct run *run_start(struct monitor *m, const struct identity *who,
     char *const argv[], int in, uint64_t limit_ms, run_done *done, void *arg);
+
+/* A command of the configuration: what it writes to standard output is the
+ * result (at most max octets), errors go apart. */
+struct run_command {
+	const char *path;
+	char *const *argv;
+	const char *home;		/* NULL: no HOME */
+	uint64_t limit_ms;
+	size_t max;
+};
+/* out is wiped behind the call; said is the last line that came by standard
+ * error, printable. */
+typedef void run_result(void *arg, uint8_t exit_status, struct slice out,
+    const char *said);
+struct run *run_start_command(struct monitor *m, const struct identity *who,
+    const struct run_command *c, run_result *result, void *arg);
+
 /* Its end is nobody's business any more; it runs on. */
 void run_forget(struct run *r);
 /* A child has ended; false: it was none of these. */

@@ -176,7 +176,7 @@ choose_lanes(struct queue *q, struct message *m, uint64_t now,
 	return n > 0;
 }
 
-/* First attempts, in the lanes with a free slot where nothing fresh waits. */
+/* First attempts, in the lanes where nothing fresh waits in the store. */
 static void
 lease_fresh(struct queue *q, struct message *m, uint64_t now,
     const struct route_pick *pick)
@@ -195,7 +195,7 @@ lease_fresh(struct queue *q, struct message *m, uint64_t now,
 		    (id & STORE_LEASED) != 0)
 			continue;
 		l = lane_of_id(q, id);
-		if (lane_free_slots(l) > 0 && l->next_due[LINE_FRESH] > now)
+		if (lane_takes_fresh(q, l, now))
 			(void)lease_message(m, l, LINE_FRESH, now,
 			    count == 1 ? pick : NULL, &left);
 	}

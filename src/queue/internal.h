@@ -59,6 +59,8 @@ struct lane {
 	bool ready;			/* on queue->ready */
 	TAILQ_ENTRY(lane) ready_link;
 	struct attempt_list waiting;	/* came by fail-over, wait for a slot */
+	struct attempt_list ahead;	/* fresh, leased before its slot is free */
+	size_t n_ahead;
 	char *last_error;
 	uint64_t last_error_at;
 	bool unreachable, parked;
@@ -129,7 +131,7 @@ struct message {
 enum attempt_state {
 	ATTEMPT_LEASING,		/* to be recorded */
 	ATTEMPT_RECORDING,		/* in the change under way */
-	ATTEMPT_SLOT,			/* on lane->waiting */
+	ATTEMPT_SLOT,			/* on lane->waiting or home->ahead */
 	ATTEMPT_UNSENT,			/* on queue->unsent: no peer has room */
 	ATTEMPT_RUNNING
 };
@@ -143,6 +145,8 @@ struct attempt {
 	enum attempt_state state;
 	struct lane *home;		/* whose lease and slot it has */
 	enum line line;
+	bool ahead;			/* has its lease, but no slot yet */
+	size_t ahead_octets;		/* its part of queue->ahead_octets */
 	struct lane *lane;		/* of the transport tried now */
 	struct lane *via[VIA_MAX];
 	unsigned n_via, at;
@@ -193,6 +197,7 @@ struct queue {
 	struct message_list failed;	/* change to be made anew */
 	struct loop_timer failed_timer;
 	size_t active;			/* messages with an attempt */
+	size_t ahead_octets;		/* RAM for what waits in lane->ahead */
 
 	struct lane_list lanes;
 	struct htab *lane_by_key, *lane_by_id;
@@ -258,6 +263,8 @@ void message_free(struct message *m);
  * been begun. */
 void message_take_back(struct message *m);
 enum store_count message_class(const struct record *r);
+/* Some recipient of it is being delivered. */
+bool message_active(const struct message *m);
 
 /* ---- message_write.c ---- */
 void message_touch(struct message *m, bool urgent);
@@ -295,6 +302,9 @@ size_t lane_recipients(const struct lane *l);
 void lane_due(struct queue *q, uint32_t lane_id, uint64_t time);
 /* Look at it at the end of this turn. */
 void lane_kick(struct queue *q, struct lane *l);
+/* New mail may be leased: nothing of its line waits in the store. */
+bool lane_takes_fresh(const struct queue *q, const struct lane *l,
+    uint64_t now);
 void lane_error(struct lane *l, enum job_class class, const char *text);
 
 /* ---- route.c ---- */
@@ -318,6 +328,10 @@ void schedule_alarm(struct queue *q);
  * wait for a slot.  Returns how many were concerned. */
 size_t lease_message(struct message *m, struct lane *l, enum line line,
     uint64_t time, const struct route_pick *pick, bool *left);
+/* Recorded, and waits for its slot in its home's line. */
+void lease_ahead(struct attempt *a);
+/* It has its slot: job_start() follows. */
+void lease_take_slot(struct attempt *a);
 /* Takes one back that has not started: as if it had never been. */
 void lease_undo(struct attempt *a);
 /* Frees it and its slots. */

@@ -19,6 +19,9 @@
 #define WINDOW_DEFAULT 40u
 #define WINDOW_LOCAL 8u			/* processes at a time */
 #define RECIPIENTS_MAX 1000u
+/* Octets of new mail that may wait in RAM for a slot, with its lease: it is
+ * spared a change and a read.  More than that waits in the store. */
+#define AHEAD_MAX (16u << 20)
 
 static struct lane *
 lane_add(struct queue *q, uint32_t id, struct slice key)
@@ -31,6 +34,7 @@ lane_add(struct queue *q, uint32_t id, struct slice key)
 	l->window = WINDOW_DEFAULT;
 	l->next_due[LINE_RETRY] = l->next_due[LINE_FRESH] = NEVER;
 	TAILQ_INIT(&l->waiting);
+	TAILQ_INIT(&l->ahead);
 	TAILQ_INSERT_TAIL(&q->lanes, l, link);
 	htab_put_u64(q->lane_by_id, id, l);
 	if (key.n > 0)
@@ -57,6 +61,15 @@ lane_configure(struct queue *q, struct lane *l)
 		l->window = n < WINDOW_LOCAL ? n : WINDOW_LOCAL;
 	else
 		l->window = n * 2;	/* the next job is at hand */
+}
+
+bool
+lane_takes_fresh(const struct queue *q, const struct lane *l, uint64_t now)
+{
+	if (l->next_due[LINE_FRESH] <= now)
+		return false;
+	return (l->n_ahead == 0 && lane_free_slots(l) > 0) ||
+	    q->ahead_octets < AHEAD_MAX;
 }
 
 /* Lanes are few and never go away while the role runs. */

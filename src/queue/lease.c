@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "queue/internal.h"
 
+/* What a message in RAM costs beside its body, roughly. */
+#define MESSAGE_COST 2048u
+
 static struct attempt *
 attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
     uint64_t fallback, const struct route_pick *pick)
@@ -27,8 +30,43 @@ attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
 	if (TAILQ_EMPTY(&m->attempts))
 		m->q->active++;
 	TAILQ_INSERT_TAIL(&m->attempts, a, link);
-	l->active[line]++;
+	if (l->n_ahead == 0 && lane_free_slots(l) > 0) {
+		l->active[line]++;
+		return a;
+	}
+	a->ahead = true;
+	a->ahead_octets = MESSAGE_COST;
+	if (m->rec->env->size <= STORE_INLINE_MAX)
+		a->ahead_octets += (size_t)m->rec->env->size;
+	m->q->ahead_octets += a->ahead_octets;
+	l->n_ahead++;
 	return a;
+}
+
+static void
+ahead_end(struct attempt *a)
+{
+	if (a->state == ATTEMPT_SLOT)
+		TAILQ_REMOVE(&a->home->ahead, a, wait);
+	a->home->n_ahead--;
+	a->m->q->ahead_octets -= a->ahead_octets;
+	a->ahead = false;
+}
+
+void
+lease_ahead(struct attempt *a)
+{
+	a->state = ATTEMPT_SLOT;
+	TAILQ_INSERT_TAIL(&a->home->ahead, a, wait);
+	lane_kick(a->m->q, a->home);
+}
+
+void
+lease_take_slot(struct attempt *a)
+{
+	ahead_end(a);
+	a->state = ATTEMPT_RECORDING;
+	a->home->active[a->line]++;
 }
 
 void
@@ -37,13 +75,17 @@ attempt_free(struct attempt *a)
 	struct message *m = a->m;
 	struct queue *q = m->q;
 
-	if (a->state == ATTEMPT_SLOT)
-		TAILQ_REMOVE(&a->lane->waiting, a, wait);
-	else if (a->lane != a->home)
-		a->lane->active[LINE_RETRY]--;
-	if (a->state == ATTEMPT_UNSENT)
-		TAILQ_REMOVE(&q->unsent, a, wait);
-	a->home->active[a->line]--;
+	if (a->ahead) {
+		ahead_end(a);
+	} else {
+		if (a->state == ATTEMPT_SLOT)
+			TAILQ_REMOVE(&a->lane->waiting, a, wait);
+		else if (a->lane != a->home)
+			a->lane->active[LINE_RETRY]--;
+		if (a->state == ATTEMPT_UNSENT)
+			TAILQ_REMOVE(&q->unsent, a, wait);
+		a->home->active[a->line]--;
+	}
 	lane_kick(q, a->home);
 	if (a->lane != a->home)
 		lane_kick(q, a->lane);
@@ -76,7 +118,9 @@ attempt_for(struct message *m, struct lane *l, enum line line, uint64_t due,
 	if (a != NULL && a->state == ATTEMPT_LEASING && a->home == l &&
 	    a->due == due && attempt_fits(a, pick, fallback))
 		return a;
-	if (lane_free_slots(l) == 0)
+	/* Only new mail goes ahead of its slot. */
+	if (m->stored ? lane_free_slots(l) == 0 :
+	    !lane_takes_fresh(m->q, l, due))
 		return NULL;
 	return attempt_new(m, l, line, due, fallback, pick);
 }

@@ -109,7 +109,19 @@ message_wants_body(const struct message *m)
 	const struct attempt *a;
 
 	TAILQ_FOREACH(a, &m->attempts, link)
-		if (a->state != ATTEMPT_RUNNING && a->state != ATTEMPT_SLOT)
+		if (a->ahead || (a->state != ATTEMPT_RUNNING &&
+		    a->state != ATTEMPT_SLOT))
+			return true;
+	return false;
+}
+
+bool
+message_active(const struct message *m)
+{
+	const struct attempt *a;
+
+	TAILQ_FOREACH(a, &m->attempts, link)
+		if (!a->ahead)
 			return true;
 	return false;
 }

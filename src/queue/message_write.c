@@ -294,7 +294,10 @@ written_attempts(struct message *m)
 
 	while ((a = first_recorded(m)) != NULL) {
 		if (!m->q->draining) {
-			job_start(a);
+			if (a->ahead)
+				lease_ahead(a);
+			else
+				job_start(a);
 			continue;
 		}
 		lease_undo(a);

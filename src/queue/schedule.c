@@ -105,6 +105,13 @@ schedule_line(struct queue *q, struct lane *l, enum line line, unsigned max)
 	return begun;
 }
 
+static bool
+line_waits(const struct lane *l, enum line line, uint64_t now)
+{
+	return l->next_due[line] <= now ||
+	    (line == LINE_FRESH && !TAILQ_EMPTY(&l->ahead));
+}
+
 /* How many of the free slots this line may take. */
 static unsigned
 line_share(const struct lane *l, enum line line, uint64_t now)
@@ -114,9 +121,9 @@ line_share(const struct lane *l, enum line line, uint64_t now)
 	unsigned quarter = (l->window + 3) / 4;
 	unsigned most = line == LINE_FRESH ? l->window : l->window - quarter;
 
-	if (l->next_due[line] > now)
+	if (!line_waits(l, line, now))
 		return 0;
-	if (l->next_due[other] > now || l->window < 2)
+	if (!line_waits(l, other, now) || l->window < 2)
 		return room;
 	/* Both wait: fresh mail first, up to its quarter. */
 	if (line == LINE_FRESH)
@@ -134,12 +141,40 @@ schedule_waiting(struct lane *l)
 
 	while (lane_free_slots(l) > 0 &&
 	    (a = TAILQ_FIRST(&l->waiting)) != NULL) {
+		struct message *m = a->m;
+
 		TAILQ_REMOVE(&l->waiting, a, wait);
 		a->state = ATTEMPT_RECORDING;
 		if (a->lane != a->home)
 			l->active[LINE_RETRY]++;
 		job_start(a);
+		message_rest(m);
 	}
+}
+
+/* New mail that has its lease already; it came before what the store has. */
+static unsigned
+schedule_ahead(struct lane *l, unsigned max)
+{
+	struct attempt *a;
+	unsigned n;
+
+	for (n = 0; n < max && (a = TAILQ_FIRST(&l->ahead)) != NULL; n++) {
+		struct message *m = a->m;
+
+		lease_take_slot(a);
+		job_start(a);
+		message_rest(m);
+	}
+	return n;
+}
+
+static unsigned
+schedule_some(struct queue *q, struct lane *l, enum line line, unsigned max)
+{
+	if (line == LINE_FRESH && !TAILQ_EMPTY(&l->ahead))
+		return schedule_ahead(l, max);
+	return schedule_line(q, l, line, max);
 }
 
 /* One after the other until nothing more fits; false: the turn is long
@@ -148,7 +183,8 @@ static bool
 schedule_lane(struct queue *q, struct lane *l, unsigned *budget)
 {
 	uint64_t now = clock_real_ms();
-	unsigned fresh, retries, n;
+	unsigned fresh, retries, max, n;
+	enum line line;
 
 	schedule_waiting(l);
 	for (;;) {
@@ -158,12 +194,11 @@ schedule_lane(struct queue *q, struct lane *l, unsigned *budget)
 			return true;
 		if (*budget == 0)
 			return false;
-		n = schedule_line(q, l, fresh > 0 ? LINE_FRESH : LINE_RETRY,
-		    fresh > 0 ? (fresh < *budget ? fresh : *budget) :
-		    (retries < *budget ? retries : *budget));
+		line = fresh > 0 ? LINE_FRESH : LINE_RETRY;
+		max = fresh > 0 ? fresh : retries;
+		n = schedule_some(q, l, line, max < *budget ? max : *budget);
 		*budget -= n;
-		if (n == 0 && line_share(l, fresh > 0 ? LINE_FRESH :
-		    LINE_RETRY, now) > 0)
+		if (n == 0 && line_share(l, line, now) > 0)
 			return true;	/* what is due waits for its change */
 	}
 }

@@ -31,7 +31,7 @@ queue_message_active(const struct queue *q, uint64_t id)
 {
 	const struct message *m = message_find(q, id);
 
-	return m != NULL && !TAILQ_EMPTY(&m->attempts);
+	return m != NULL && message_active(m);
 }
 
 const char *
@@ -94,7 +94,7 @@ queue_counts(const struct queue *q, struct queue_counts *out)
 	out->deferred = counter(q, COUNT_DEFERRED);
 	out->held = counter(q, COUNT_HELD);
 	while ((m = htab_next(q->messages, &pos, NULL)) != NULL) {
-		if (TAILQ_EMPTY(&m->attempts) || !m->stored || m->gone)
+		if (!message_active(m) || !m->stored || m->gone)
 			continue;
 		out->active++;
 		take_active(m->counted == COUNT_QUEUED ? &out->queued :
@@ -147,7 +147,8 @@ queue_each_lane(struct queue *q, void (*each)(void *arg,
 		info.transport = l->name;
 		info.window = l->window;
 		info.active = l->active[LINE_RETRY] + l->active[LINE_FRESH];
-		info.waiting = count_line(q, lane_line(l, LINE_FRESH)) +
+		info.waiting = l->n_ahead +
+		    count_line(q, lane_line(l, LINE_FRESH)) +
 		    count_line(q, lane_line(l, LINE_RETRY));
 		due = l->next_due[LINE_RETRY] < l->next_due[LINE_FRESH] ?
 		    l->next_due[LINE_RETRY] : l->next_due[LINE_FRESH];

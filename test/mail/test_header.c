@@ -163,7 +163,7 @@ a_trace_line_tells_where_it_came_from(void **state)
 	    "\r\n\tFri, 20 Nov 2026 04:05:06 +0000\r\n");
 	env.protocol = MAIL_PROTO_LOCAL;
 	env.uid = 1000;
-	received(&env, NULL, "Received: by relay.example (from uid 1000) "
+	received(&env, "bcc@b", "Received: by relay.example (from uid 1000) "
 	    "id 0000000000C1S;"
 	    "\r\n\tFri, 20 Nov 2026 04:05:06 +0000\r\n");
 	envelope_clear(&env);
