@@ -38,7 +38,7 @@ def test_the_list_and_its_keys(waiting):
     assert [m["id"] for m in ms] == d.ids == sorted(d.ids), "by arrival"
     assert all(m.keys() >= MESSAGE and all(r.keys() >= RCPT for r in m["recipients"]) for m in ms)
     m = ms[3]
-    assert m["status"] == "deferred" and m["from"] == "c@three.test" and m["client"] == "127.0.0.1" and m["transport"] == "up" and m["pinned"] is None
+    assert m["status"] == "deferred" and m["from"] == "c@three.test" and m["client"] == "127.0.0.1" and m["transport"] == "up" and m["pinned"] is False
     assert m["account"] is None and m["login"] is None and re.fullmatch(r".*smarthostd\.conf:\d+", m["route"])
     assert [r["address"] for r in m["recipients"]] == ["x@there.test", "z@other.test"]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", m[k]) for k in ("arrived", "expires", "next_attempt"))

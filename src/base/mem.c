@@ -9,6 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 __attribute__((noreturn)) static void
 out_of_memory(void)
 {
@@ -126,4 +130,14 @@ mem_push(void *items_ptr, size_t *count, size_t size)
 	memset(item, 0, size);
 	*count = n + 1;
 	return item;
+}
+
+void
+mem_keep_freed(void)
+{
+#ifdef __GLIBC__
+	(void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	(void)mallopt(M_TRIM_THRESHOLD, 8 << 20);
+	(void)mallopt(M_TOP_PAD, 256 << 10);
+#endif
 }

@@ -24,4 +24,8 @@ void mem_wipe(void *p, size_t n);
  * is the next power of two. */
 void *mem_push(void *items_ptr, size_t *count, size_t size);
 
+/* For a process that lives long: what it frees is kept for its next use, up to
+ * some MiB, so that each body does not cost new pages from the kernel. */
+void mem_keep_freed(void);
+
 #endif

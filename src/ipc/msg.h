@@ -26,6 +26,8 @@ enum msg_type {
 				 * struct msg_local */
 	MSG_LOCAL_DONE,		/* reply: struct msg_local_done */
 	MSG_ROLE_PONG,		/* reply to MSG_ROLE_PING */
+	MSG_SECRET,		/* auth, request: struct msg_secret */
+	MSG_SECRET_DONE,	/* reply: struct msg_secret_done */
 	/* listener <-> queue */
 	MSG_SPOOL_WANT = 40,	/* request: a descriptor for a body */
 	MSG_SPOOL_FILE,		/* reply, fd; or MSG_DONE when there is none */
@@ -44,7 +46,8 @@ enum msg_type {
 	/* delivery <-> auth */
 	MSG_CRED_START = 100,	/* request: struct msg_cred */
 	MSG_CRED_NEXT,
-	MSG_CRED_DROP,
+	MSG_CRED_DROP,		/* struct msg_cred: session alone */
+	MSG_CRED_REFUSED,	/* the same; the server refused what it got */
 	MSG_CRED_STEP		/* reply: struct msg_auth_step */
 };
 
@@ -216,6 +219,25 @@ struct msg_cred {
 void msg_cred_encode(struct strbuf *b, const struct msg_cred *m);
 int msg_cred_decode(struct slice s, struct msg_cred *m);
 void msg_cred_clear(struct msg_cred *m);
+
+/* The command of a secret is to be run (monitor): auth says whose secret,
+ * never which command. */
+struct msg_secret {
+	bool login;		/* a `login`'s; else a transport's password */
+	char *name;		/* of the login or transport */
+};
+void msg_secret_encode(struct strbuf *b, const struct msg_secret *m);
+int msg_secret_decode(struct slice s, struct msg_secret *m);
+void msg_secret_clear(struct msg_secret *m);
+
+struct msg_secret_done {
+	bool ok;
+	struct slice text;	/* ok: the secret; else why not, printable;
+				 * borrowed */
+};
+void msg_secret_done_encode(struct strbuf *b,
+    const struct msg_secret_done *m);
+int msg_secret_done_decode(struct slice s, struct msg_secret_done *m);
 
 enum auth_state { AUTH_CONTINUE, AUTH_OK, AUTH_REFUSED, AUTH_TEMPORARY,
 	AUTH_NO_MECHANISM };

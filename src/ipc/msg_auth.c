@@ -1,5 +1,6 @@
 /*
- * SASL exchanges between listener, delivery and auth.  What they carry may be
+ * SASL exchanges between listener, delivery and auth, and the secrets that
+ * auth gets from monitor.  What they carry may be
  * secret: the owner wipes its buffers.  Decoders are bounded; -1 is garbage.
  */
 #include <stdlib.h>
@@ -124,4 +125,49 @@ msg_auth_step_clear(struct msg_auth_step *m)
 	free(m->login);
 	free(m->text);
 	memset(m, 0, sizeof(*m));
+}
+
+void
+msg_secret_encode(struct strbuf *b, const struct msg_secret *m)
+{
+	wire_put_u8(b, m->login);
+	wire_put_str(b, m->name);
+}
+
+int
+msg_secret_decode(struct slice s, struct msg_secret *m)
+{
+	struct wire_reader r = wire_reader(s);
+
+	memset(m, 0, sizeof(*m));
+	m->login = wire_u8(&r) != 0;
+	m->name = wire_str(&r, NAME_MAX_OCTETS);
+	if (wire_end(&r) && m->name != NULL)
+		return 0;
+	msg_secret_clear(m);
+	return -1;
+}
+
+void
+msg_secret_clear(struct msg_secret *m)
+{
+	free(m->name);
+	memset(m, 0, sizeof(*m));
+}
+
+void
+msg_secret_done_encode(struct strbuf *b, const struct msg_secret_done *m)
+{
+	wire_put_u8(b, m->ok);
+	wire_put_slice(b, m->text);
+}
+
+int
+msg_secret_done_decode(struct slice s, struct msg_secret_done *m)
+{
+	struct wire_reader r = wire_reader(s);
+
+	m->ok = wire_u8(&r) != 0;
+	m->text = wire_slice(&r, DATA_MAX);
+	return wire_end(&r) ? 0 : -1;
 }

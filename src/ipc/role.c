@@ -223,6 +223,7 @@ role_main(enum role role, int argc, char **argv,
 	/* Mail and secrets are in this memory: no core, no tracer. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	own_program = true;
+	mem_keep_freed();
 	fault_init();
 	log_open(role_name(role), STDERR_FILENO, LOG_STREAM, LOG_TEXT,
 	    LL_INFO);

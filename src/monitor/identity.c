@@ -31,6 +31,22 @@ identity_user(const char *name, struct identity *who, char *home,
 	return true;
 }
 
+void
+identity_self(struct identity *who, char *home, size_t home_n)
+{
+	struct passwd pw, *found = NULL;
+	char buf[8192];
+
+	memset(who, 0, sizeof(*who));
+	who->uid = geteuid();
+	who->gid = getegid();
+	if (getpwuid_r(who->uid, &pw, buf, sizeof(buf), &found) != 0 ||
+	    found == NULL)
+		return;
+	snprintf(who->name, sizeof(who->name), "%s", pw.pw_name);
+	snprintf(home, home_n, "%s", pw.pw_dir);
+}
+
 bool
 identity_group(const char *name, uint32_t *gid)
 {

@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "ipc/sandbox.h"
 #include "monitor/run_command.h"
+#include "monitor/secret.h"
 #include "monitor/start.h"
 
 static void
@@ -91,7 +92,8 @@ reload(struct monitor *m)
 	    strcmp(conf->runtime_directory, m->conf->runtime_directory) != 0)
 		log_msg(LL_WARN, "reload", "spool-directory and "
 		    "runtime-directory change with a restart only");
-	if (bind_all(m, conf, &sockets, &n, &e) < 0) {
+	if (refresh_prepare(m, conf, tree, &e) < 0 ||
+	    bind_all(m, conf, &sockets, &n, &e) < 0) {
 		log_msg(LL_ERROR, "reload", "refused, the configuration in "
 		    "force goes on: %s", e.text);
 		conf_free(&conf);
@@ -108,6 +110,7 @@ reload(struct monitor *m)
 	if (logging_open(m, &e) < 0)
 		log_msg(LL_ERROR, "reload", "%s", e.text);
 	supervise_reload(m);
+	refresh_start(m);
 	log_msg(LL_INFO, "reload", "the new configuration is in force");
 }
 
@@ -157,7 +160,9 @@ monitor_clear(struct monitor *m)
 	loop_signal_del(&m->on_usr1);
 	loop_signal_del(&m->on_child);
 	drop_stop(m);
+	refresh_stop(m);
 	local_job_forget(m);
+	secret_forget_all(m);
 	run_forget_all(m);
 	bind_close(m->sockets, m->n_sockets, NULL, 0);
 	loop_free(&m->loop);
@@ -177,6 +182,7 @@ monitor_run(const struct options *opt, struct conf *conf,
 	TAILQ_INIT(&m.processes);
 	TAILQ_INIT(&m.locals);
 	TAILQ_INIT(&m.runs);
+	TAILQ_INIT(&m.secrets);
 	raise_limits();
 	umask(022);
 	/* The configuration and its secrets are in this memory. */
@@ -191,6 +197,7 @@ monitor_run(const struct options *opt, struct conf *conf,
 	watch_signals(&m);
 	if (logging_open(&m, &e) < 0 || identity_find(&m, &e) < 0 ||
 	    dirs_make(&m, &e) < 0 || dirs_lock(&m, &e) < 0 ||
+	    refresh_prepare(&m, conf, tree, &e) < 0 ||
 	    bind_all(&m, conf, &m.sockets, &m.n_sockets, &e) < 0) {
 		log_msg(LL_ERROR, "start", "%s", e.text);
 		m.status = 1;
@@ -198,6 +205,7 @@ monitor_run(const struct options *opt, struct conf *conf,
 		sandbox_report();
 		supervise_start(&m);
 		watch_start(&m);
+		refresh_start(&m);
 		loop_run(m.loop);
 		if (m.ready)
 			log_msg(LL_INFO, "stopped", "smarthostd ended");

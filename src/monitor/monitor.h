@@ -72,7 +72,10 @@ struct monitor {
 	size_t n_sockets;
 	TAILQ_HEAD(local_list, local_job) locals;
 	TAILQ_HEAD(run_list, run) runs;
+	TAILQ_HEAD(secret_list, secret_job) secrets;
 	struct drop *drop;
+	struct refresh *refresh;
+	int64_t certificate_renew;	/* `certificate auto`; seconds */
 	int lock_fd;
 	int log_fd;
 	struct msg_log log;
@@ -95,6 +98,9 @@ void supervise_child(struct monitor *m, pid_t pid, int status);
 void supervise_stop(struct monitor *m, int status);
 void supervise_kill(struct monitor *m);		/* the time is up */
 void supervise_reload(struct monitor *m);	/* a new set on m->conf */
+/* New ones of these roles (a mask of enum conf_role) on what is in the files
+ * of m->conf now. */
+void supervise_renew(struct monitor *m, unsigned roles);
 /* A role has said that it is ready, or a reload has ended; when all are
  * ready, we are. */
 void supervise_ready(struct monitor *m);
@@ -123,6 +129,8 @@ int dirs_lock(struct monitor *m, struct err *e);
 int identity_find(struct monitor *m, struct err *e);
 /* In the child: becomes the user for good; -1 with errno. */
 int identity_become(const struct identity *who);
+/* Whom we run as, and his home. */
+void identity_self(struct identity *who, char *home, size_t home_n);
 bool identity_group(const char *name, uint32_t *gid);
 /* The passwd entry of a name; false: there is none. */
 bool identity_user(const char *name, struct identity *who, char *home,
@@ -142,6 +150,15 @@ void drop_stop(struct monitor *m);
 
 /* watch.c */
 void watch_start(struct monitor *m);
+
+/* refresh.c */
+/* Before a configuration comes into force: sees to the certificate of
+ * `certificate auto`. */
+int refresh_prepare(struct monitor *m, const struct conf *conf,
+    struct conf_tree *tree, struct err *e);
+/* Watches the files of m->conf, in place of those before. */
+void refresh_start(struct monitor *m);
+void refresh_stop(struct monitor *m);
 
 /* notify.c: systemd */
 void notify_systemd(const char *state);

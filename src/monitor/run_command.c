@@ -1,9 +1,11 @@
 /*
- * Programs of libexec, and commands of the configuration, that do work as a
+ * Programs of libexec, and commands of the configuration, that work as a
  * user: started with an argument list, no descriptor but their input and
- * pipes for what they say, no environment but PATH (commands: and who they
- * are), in a session of their own, and killed with all of it when the time is
- * up.
+ * pipes for what they say, hardly any environment, in a session of their own,
+ * and killed with all of it when the time is up.
+ *
+ * A run is over when its program is: what a child of it that is still there
+ * may say later is nobody's.
  */
 #include "monitor/run_command.h"
 
@@ -21,132 +23,148 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conf/command_line.h"
+
+#define SAID_MAX 512			/* octets */
+
+/* What comes through a pipe, its first max - 1 octets. */
+struct run_pipe {
+	int fd;				/* -1: closed */
+	struct loop_fd watch;
+	char *p;			/* ends in NUL */
+	size_t n, max;
+};
 
 struct run {
 	TAILQ_ENTRY(run) link;
 	struct monitor *m;
 	pid_t pid;
-	int out;			/* what it says; -1: closed */
-	struct loop_fd watch;
+	struct run_pipe out;		/* commands: their result */
+	struct run_pipe said;
 	struct loop_timer limit;
-	bool exited, late;
-	int status;
-	char text[512];
-	size_t said;
-	run_done *done;
+	bool late;
+	run_done *done;			/* programs of libexec */
+	run_result *result;		/* commands */
 	void *arg;
-	/* a command's: */
-	run_result *result;
-	int data_fd;			/* -1: closed */
-	struct loop_fd data_watch;
-	char *data;
-	size_t data_n, data_max;
 };
+
+/* ---- pipes ---- */
+
+static void
+pipe_close(struct run_pipe *p)
+{
+	if (p->fd < 0)
+		return;
+	loop_fd_del(&p->watch);
+	close(p->fd);
+	p->fd = -1;
+}
+
+/* False: nothing is there now, or nothing more will come. */
+static bool
+pipe_read(struct run_pipe *p)
+{
+	size_t room = p->max - 1 - p->n;
+	char spare[512];
+	ssize_t n;
+
+	n = read(p->fd, room > 0 ? p->p + p->n : spare,
+	    room > 0 ? room : sizeof(spare));
+	if (n > 0) {
+		p->n += room > 0 ? (size_t)n : 0;
+		return true;
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		pipe_close(p);
+	return false;
+}
+
+static void
+pipe_reads(void *arg, unsigned what)
+{
+	(void)what;
+	pipe_read(arg);
+}
+
+/* ends[0] is taken. */
+static void
+pipe_open(struct run *r, struct run_pipe *p, int ends[2], size_t max)
+{
+	p->fd = ends[0];
+	p->max = max;
+	p->p = mem_zalloc(max);
+	fs_set_nonblock(p->fd, 1);
+	loop_fd_init(r->m->loop, &p->watch, p->fd, pipe_reads, p);
+	loop_fd_want(&p->watch, LOOP_READ);
+}
+
+static void
+pipe_free(struct run_pipe *p)
+{
+	pipe_close(p);
+	if (p->p != NULL)
+		mem_wipe(p->p, p->max);
+	free(p->p);
+}
+
+/* All that the program wrote is in there by now. */
+static void
+pipe_finish(struct run_pipe *p)
+{
+	while (p->fd >= 0 && pipe_read(p))
+		;
+	pipe_close(p);
+}
+
+/* ---- the end ---- */
 
 static void
 run_free(struct run *r)
 {
 	TAILQ_REMOVE(&r->m->runs, r, link);
 	loop_timer_cancel(r->m->loop, &r->limit);
-	if (r->out >= 0) {
-		loop_fd_del(&r->watch);
-		close(r->out);
-	}
-	if (r->data_fd >= 0) {
-		loop_fd_del(&r->data_watch);
-		close(r->data_fd);
-	}
-	if (r->data != NULL)
-		mem_wipe(r->data, r->data_max);
-	free(r->data);
+	pipe_free(&r->out);
+	pipe_free(&r->said);
 	free(r);
 }
 
-/* The last line, printable: what a program says first is often a remark. */
-static void
+/* The last line alone: what comes before it is often a remark. */
+static const char *
 last_line(char *text)
 {
 	char *nl = strrchr(text, '\n'), *p;
 
-	if (nl != NULL)
-		memmove(text, nl + 1, strlen(nl + 1) + 1);
 	for (p = text; *p != '\0'; p++) {
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+		if (p != nl && ((unsigned char)*p < ' ' || *p == 0x7f))
+			*p = ' ';
 	}
+	return nl != NULL ? nl + 1 : text;
 }
 
 static void
-run_tell(struct run *r, uint8_t status)
+run_end(struct run *r, int status)
 {
-	run_result *result = r->result;
-	void *arg = r->arg;
-	char *data = r->data, text[sizeof(r->text)];
-	size_t n = r->data_n, max = r->data_max;
+	char *text = r->said.p;
+	uint8_t code = EX_TEMPFAIL;
 
-	if (!r->late)
-		last_line(r->text);
-	memcpy(text, r->text, sizeof(text));
-	r->data = NULL;
-	run_free(r);
-	result(arg, status, slice_of(data, n), text);
-	mem_wipe(data, max);
-	free(data);
-}
-
-static void
-run_end(struct run *r)
-{
-	run_done *done = r->done;
-	void *arg = r->arg;
-	char text[sizeof(r->text)];
-	uint8_t status = EX_TEMPFAIL;
-
-	/* What a command left running in the background may hold its standard
-	 * error open; its result is there all the same. */
-	if (!r->exited || r->data_fd >= 0 || (r->out >= 0 && !r->late &&
-	    r->result == NULL))
-		return;
+	pipe_finish(&r->out);
+	pipe_finish(&r->said);
+	while (r->said.n > 0 && text[r->said.n - 1] == '\n')
+		text[--r->said.n] = '\0';
 	if (r->late)
-		snprintf(r->text, sizeof(r->text), "the program did not end "
-		    "in time");
-	else if (WIFEXITED(r->status))
-		status = (uint8_t)WEXITSTATUS(r->status);
+		snprintf(text, SAID_MAX, "the program did not end in time");
+	else if (WIFEXITED(status))
+		code = (uint8_t)WEXITSTATUS(status);
 	else
-		snprintf(r->text, sizeof(r->text), "the program was ended by "
-		    "signal %d", WTERMSIG(r->status));
-	if (r->result != NULL) {
-		run_tell(r, status);
-		return;
-	}
-	memcpy(text, r->text, sizeof(text));
+		snprintf(text, SAID_MAX, "the program was ended by signal %d",
+		    WTERMSIG(status));
+	/* Whoever is told may start another one, but not touch this one. */
+	if (r->result != NULL)
+		r->result(r->arg, code, slice_of(r->out.p, r->out.n),
+		    last_line(text));
+	else
+		r->done(r->arg, code, text);
 	run_free(r);
-	done(arg, status, text);
-}
-
-static void
-run_reads(void *arg, unsigned what)
-{
-	struct run *r = arg;
-	size_t room = sizeof(r->text) - 1 - r->said;
-	char spare[512];
-	ssize_t n;
-
-	(void)what;
-	n = read(r->out, room > 0 ? r->text + r->said : spare,
-	    room > 0 ? room : sizeof(spare));
-	if (n > 0) {
-		r->said += room > 0 ? (size_t)n : 0;
-		return;
-	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	while (r->said > 0 && r->text[r->said - 1] == '\n')
-		r->text[--r->said] = 0;
-	loop_fd_del(&r->watch);
-	close(r->out);
-	r->out = -1;
-	run_end(r);
 }
 
 static void
@@ -158,61 +176,119 @@ run_late(void *arg)
 	kill(-r->pid, SIGKILL);
 }
 
+/* ---- the beginning ---- */
+
+struct plan {
+	const char *path;
+	char *const *argv;
+	char *const *envp;
+	int in, out, said;		/* descriptors; out -1: as said */
+};
+
 /* Between fork and exec: only what is safe there. */
 static void
-child_exec(const char *path, char *const argv[], const struct identity *who,
-    int in, int out)
+child_exec(const struct plan *p, const struct identity *who)
 {
-	char *envp[] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin", NULL };
 	sigset_t none;
 
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-	    dup2(out, STDERR_FILENO) < 0)
+	if (dup2(p->in, STDIN_FILENO) < 0 ||
+	    dup2(p->out >= 0 ? p->out : p->said, STDOUT_FILENO) < 0 ||
+	    dup2(p->said, STDERR_FILENO) < 0)
 		_exit(EX_OSERR);
 	close_range(3, ~0U, 0);
 	if (identity_become(who) < 0)
 		_exit(EX_TEMPFAIL);
-	execve(path, argv, envp);
+	execve(p->path, p->argv, p->envp);
 	_exit(EX_TEMPFAIL);
+}
+
+/* out_max 0: what it writes is all for people. */
+static struct run *
+launch(struct monitor *m, const struct identity *who, struct plan *p,
+    size_t out_max, uint64_t limit_ms)
+{
+	int out[2] = { -1, -1 }, said[2] = { -1, -1 };
+	struct run *r = NULL;
+	pid_t pid = -1;
+
+	if (pipe2(said, O_CLOEXEC) == 0 &&
+	    (out_max == 0 || pipe2(out, O_CLOEXEC) == 0)) {
+		p->out = out[1];
+		p->said = said[1];
+		log_flush();
+		pid = fork();
+		if (pid == 0)
+			child_exec(p, who);
+	}
+	if (said[1] >= 0)
+		close(said[1]);
+	if (out[1] >= 0)
+		close(out[1]);
+	if (pid < 0) {
+		if (said[0] >= 0)
+			close(said[0]);
+		if (out[0] >= 0)
+			close(out[0]);
+		return NULL;
+	}
+	r = mem_zalloc(sizeof(*r));
+	r->m = m;
+	r->pid = pid;
+	r->out.fd = -1;
+	if (out_max > 0)
+		pipe_open(r, &r->out, out, out_max);
+	pipe_open(r, &r->said, said, SAID_MAX);
+	loop_timer_init(&r->limit, run_late, r);
+	loop_timer_set(m->loop, &r->limit, limit_ms);
+	TAILQ_INSERT_TAIL(&m->runs, r, link);
+	return r;
 }
 
 struct run *
 run_start(struct monitor *m, const struct identity *who, char *const argv[],
     int in, uint64_t limit_ms, run_done *done, void *arg)
 {
+	char *envp[] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin", NULL };
 	char *path = mem_printf("%s/%s", m->libexec, argv[0]);
-	struct run *r = NULL;
-	int out[2] = { -1, -1 };
-	pid_t pid = -1;
+	struct plan p = { path, argv, envp, in, -1, -1 };
+	struct run *r = launch(m, who, &p, 0, limit_ms);
 
-	if (pipe2(out, O_CLOEXEC) == 0) {
-		log_flush();
-		pid = fork();
-		if (pid == 0)
-			child_exec(path, argv, who, in, out[1]);
-		close(out[1]);
-		if (pid < 0)
-			close(out[0]);
+	if (r != NULL) {
+		r->done = done;
+		r->arg = arg;
 	}
 	free(path);
-	if (pid < 0)
-		return NULL;
-	r = mem_zalloc(sizeof(*r));
-	r->m = m;
-	r->pid = pid;
-	r->out = out[0];
-	r->done = done;
-	r->arg = arg;
-	fs_set_nonblock(r->out, 1);
-	loop_fd_init(m->loop, &r->watch, r->out, run_reads, r);
-	loop_fd_want(&r->watch, LOOP_READ);
-	loop_timer_init(&r->limit, run_late, r);
-	loop_timer_set(m->loop, &r->limit, limit_ms);
-	TAILQ_INSERT_TAIL(&m->runs, r, link);
+	return r;
+}
+
+struct run *
+run_start_command(struct monitor *m, const struct identity *who,
+    const struct run_command *c, run_result *result, void *arg)
+{
+	char *home = mem_printf("HOME=%s", c->home);
+	char *user = mem_printf("USER=%s", who->name);
+	char *logname = mem_printf("LOGNAME=%s", who->name);
+	char *envp[] = { (char *)(uintptr_t)"PATH=" CONF_COMMAND_PATH,
+	    home, user, logname, NULL };
+	struct plan p = { c->path, c->argv, envp, -1, -1, -1 };
+	struct run *r = NULL;
+
+	p.in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (p.in >= 0) {
+		r = launch(m, who, &p, c->max, c->limit_ms);
+		close(p.in);
+	}
+	if (r != NULL) {
+		r->result = result;
+		r->arg = arg;
+	}
+	free(home);
+	free(user);
+	free(logname);
 	return r;
 }
 
@@ -228,12 +304,10 @@ run_child(struct monitor *m, pid_t pid, int status)
 	struct run *r;
 
 	TAILQ_FOREACH(r, &m->runs, link) {
-		if (r->pid != pid)
-			continue;
-		r->exited = true;
-		r->status = status;
-		run_end(r);
-		return true;
+		if (r->pid == pid) {
+			run_end(r, status);
+			return true;
+		}
 	}
 	return false;
 }

@@ -20,11 +20,12 @@ struct run *run_start(struct monitor *m, const struct identity *who,
 struct run_command {
 	const char *path;
 	char *const *argv;
-	const char *home;		/* NULL: no HOME */
+	const char *home;
 	uint64_t limit_ms;
 	size_t max;
 };
-/* out is wiped behind the call; said is the last line that came by standard
+/* Called once, unless the run is forgotten before; out is wiped behind the
+ * call; exit_status as above; said is the last line that came by standard
  * error, printable. */
 typedef void run_result(void *arg, uint8_t exit_status, struct slice out,
     const char *said);

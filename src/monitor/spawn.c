@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "ipc/role.h"
 #include "monitor/monitor.h"
+#include "monitor/secret.h"
 
 /* Who talks to whom (ARCHITECTURE.md, "Channels"). */
 static const struct { enum role a, b; } channels[] = {
@@ -87,6 +88,10 @@ process_message(void *arg, struct port_message *msg, struct err *e)
 	case MSG_LOCAL_JOB:
 		if (p->role == ROLE_QUEUE)
 			return local_job_start(p->m, msg, e);
+		break;
+	case MSG_SECRET:
+		if (p->role == ROLE_AUTH)
+			return secret_ask(p, msg, e);
 		break;
 	default:
 		break;

@@ -59,6 +59,7 @@ struct lane {
 	bool ready;			/* on queue->ready */
 	TAILQ_ENTRY(lane) ready_link;
 	struct attempt_list waiting;	/* came by fail-over, wait for a slot */
+	unsigned n_away;		/* have a slot here, and do not use it */
 	struct attempt_list ahead;	/* fresh, leased before its slot is free */
 	size_t n_ahead;
 	char *last_error;
@@ -145,6 +146,7 @@ struct attempt {
 	enum attempt_state state;
 	struct lane *home;		/* whose lease and slot it has */
 	enum line line;
+	bool away;			/* its slot at home is not in use */
 	bool ahead;			/* has its lease, but no slot yet */
 	size_t ahead_octets;		/* its part of queue->ahead_octets */
 	struct lane *lane;		/* of the transport tried now */
@@ -295,6 +297,16 @@ lane_free_slots(const struct lane *l)
 
 	return used < l->window ? l->window - used : 0;
 }
+/* An attempt that has come by fail-over holds the slot of its home until it
+ * ends: those whose holders are away are free for others that come so, or two
+ * lanes that hand on to each other would wait for each other. */
+static inline bool
+lane_has_room(const struct lane *l)
+{
+	unsigned used = l->active[LINE_RETRY] + l->active[LINE_FRESH];
+
+	return used - l->n_away < l->window;
+}
 bool lane_is_local(const struct lane *l);
 /* Recipients of one attempt. */
 size_t lane_recipients(const struct lane *l);
@@ -332,6 +344,11 @@ size_t lease_message(struct message *m, struct lane *l, enum line line,
 void lease_ahead(struct attempt *a);
 /* It has its slot: job_start() follows. */
 void lease_take_slot(struct attempt *a);
+/* Goes to wait for a slot of its present lane, and gets it. */
+void attempt_wait_slot(struct attempt *a);
+void attempt_take_slot(struct attempt *a);
+/* Recipients beyond max wait for a slot in attempts of their own. */
+void attempt_split(struct attempt *a, size_t max);
 /* Takes one back that has not started: as if it had never been. */
 void lease_undo(struct attempt *a);
 /* Frees it and its slots. */

@@ -155,6 +155,7 @@ job_start(struct attempt *a)
 
 	if (local_settle(a))
 		return;
+	attempt_split(a, lane_recipients(a->lane));
 	if (lane_is_local(a->lane)) {
 		local_start(a);
 		return;

@@ -30,7 +30,8 @@ attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
 	if (TAILQ_EMPTY(&m->attempts))
 		m->q->active++;
 	TAILQ_INSERT_TAIL(&m->attempts, a, link);
-	if (l->n_ahead == 0 && lane_free_slots(l) > 0) {
+	/* What the store has already got here because a slot is free. */
+	if (m->stored || (l->n_ahead == 0 && lane_free_slots(l) > 0)) {
 		l->active[line]++;
 		return a;
 	}
@@ -69,6 +70,72 @@ lease_take_slot(struct attempt *a)
 	a->home->active[a->line]++;
 }
 
+static void
+attempt_away(struct attempt *a, bool away)
+{
+	if (a->away == away)
+		return;
+	a->away = away;
+	if (away)
+		a->home->n_away++;
+	else
+		a->home->n_away--;
+}
+
+void
+attempt_wait_slot(struct attempt *a)
+{
+	a->state = ATTEMPT_SLOT;
+	attempt_away(a, true);
+	TAILQ_INSERT_TAIL(&a->lane->waiting, a, wait);
+	lane_kick(a->m->q, a->lane);
+}
+
+void
+attempt_take_slot(struct attempt *a)
+{
+	if (a->state == ATTEMPT_SLOT)
+		TAILQ_REMOVE(&a->lane->waiting, a, wait);
+	a->state = ATTEMPT_RECORDING;
+	if (a->lane == a->home)
+		attempt_away(a, false);
+	else
+		a->lane->active[LINE_RETRY]++;
+}
+
+/* One of max recipients, taken from the end of a's. */
+static void
+attempt_split_off(struct attempt *a, size_t max)
+{
+	struct attempt *b = mem_zalloc(sizeof(*b));
+
+	b->m = a->m;
+	b->home = a->home;
+	b->line = a->line;
+	b->lane = a->lane;
+	memcpy(b->via, a->via, a->n_via * sizeof(b->via[0]));
+	b->n_via = a->n_via;
+	b->at = a->at;
+	b->route = a->route != NULL ? mem_strdup(a->route) : NULL;
+	b->due = a->due;
+	b->fallback = a->fallback;
+	b->started = a->started;
+	a->n_rcpt -= max;
+	b->rcpt = mem_dup(a->rcpt + a->n_rcpt, max * sizeof(b->rcpt[0]));
+	b->n_rcpt = max;
+	TAILQ_INSERT_TAIL(&a->m->attempts, b, link);
+	b->home->active[b->line]++;
+	attempt_wait_slot(b);
+}
+
+void
+attempt_split(struct attempt *a, size_t max)
+{
+	while (a->n_rcpt > max)
+		attempt_split_off(a, a->n_rcpt - max < max ? a->n_rcpt - max :
+		    max);
+}
+
 void
 attempt_free(struct attempt *a)
 {
@@ -84,6 +151,7 @@ attempt_free(struct attempt *a)
 			a->lane->active[LINE_RETRY]--;
 		if (a->state == ATTEMPT_UNSENT)
 			TAILQ_REMOVE(&q->unsent, a, wait);
+		attempt_away(a, false);
 		a->home->active[a->line]--;
 	}
 	lane_kick(q, a->home);

@@ -139,14 +139,10 @@ schedule_waiting(struct lane *l)
 {
 	struct attempt *a;
 
-	while (lane_free_slots(l) > 0 &&
-	    (a = TAILQ_FIRST(&l->waiting)) != NULL) {
+	while (lane_has_room(l) && (a = TAILQ_FIRST(&l->waiting)) != NULL) {
 		struct message *m = a->m;
 
-		TAILQ_REMOVE(&l->waiting, a, wait);
-		a->state = ATTEMPT_RECORDING;
-		if (a->lane != a->home)
-			l->active[LINE_RETRY]++;
+		attempt_take_slot(a);
 		job_start(a);
 		message_rest(m);
 	}

@@ -276,12 +276,11 @@ settle_next(struct attempt *a, const struct msg_job_done *d)
 	}
 	a->lane = to;
 	if (to == a->home) {
+		attempt_take_slot(a);
 		job_start(a);
-		return;
+	} else {
+		attempt_wait_slot(a);
 	}
-	a->state = ATTEMPT_SLOT;
-	TAILQ_INSERT_TAIL(&to->waiting, a, wait);
-	lane_kick(a->m->q, to);
 }
 
 /* Never begun: another process may do it, and nothing is counted. */

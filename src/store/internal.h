@@ -99,7 +99,8 @@ struct store {
 	struct change_list done;	/* for store_complete */
 	uint64_t *gone;			/* files to remove */
 	size_t n_gone;
-	bool writer_idle;
+	bool writer_idle;		/* it waits, and nobody woke it */
+	bool writer_looks;		/* it will by itself within 5 ms */
 	bool corked;
 	bool closing;			/* somebody waits on done_cond */
 	bool stop_helpers, stop_writer;

@@ -241,11 +241,18 @@ store_commit(struct store *s, struct store_change **cp, bool lazy,
 void
 store_cork(struct store *s, bool on)
 {
+	bool wake;
+
 	pthread_mutex_lock(&s->lock);
 	s->corked = on;
-	if (!on && s->writer_idle && !STAILQ_EMPTY(&s->waiting))
-		pthread_cond_signal(&s->writer_cond);
+	wake = !on && s->writer_idle && (s->n_urgent > 0 ||
+	    (!STAILQ_EMPTY(&s->waiting) && !s->writer_looks));
+	if (wake)
+		s->writer_idle = false;
 	pthread_mutex_unlock(&s->lock);
+	/* Not before: it would wake only to wait for the lock. */
+	if (wake)
+		pthread_cond_signal(&s->writer_cond);
 }
 
 void

@@ -20,6 +20,15 @@ store_now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+static void
+writer_wake(struct store *s)
+{
+	if (!s->writer_idle)
+		return;
+	s->writer_idle = false;
+	pthread_cond_signal(&s->writer_cond);
+}
+
 void
 writer_queue(struct store *s, struct store_change *c)
 {
@@ -30,8 +39,8 @@ writer_queue(struct store *s, struct store_change *c)
 		c->queued_us = store_now_us();
 	else
 		s->n_urgent++;
-	if (s->writer_idle && !s->corked && (first || !c->lazy))
-		pthread_cond_signal(&s->writer_cond);
+	if (!s->corked && (!c->lazy || (first && !s->writer_looks)))
+		writer_wake(s);
 }
 
 static void
@@ -79,38 +88,49 @@ writer_finish(struct store *s, struct change_list *list)
 		s->wake(s->wake_arg);
 }
 
-/* Waits until a batch is to be written; false: the end. */
+/* until: us, 0 for no limit. */
+static void
+writer_sleep(struct store *s, uint64_t until)
+{
+	struct timespec ts;
+
+	s->writer_idle = true;
+	s->writer_looks = until != 0;
+	if (until != 0) {
+		ts.tv_sec = (time_t)(until / 1000000);
+		ts.tv_nsec = (long)(until % 1000000) * 1000;
+		pthread_cond_timedwait(&s->writer_cond, &s->lock, &ts);
+	} else {
+		pthread_cond_wait(&s->writer_cond, &s->lock);
+	}
+	s->writer_idle = false;
+}
+
+/* Waits until a batch is to be written; false: the end.  For a while behind
+ * each batch it looks by itself: lazy changes that come then wake nobody, and
+ * most often an urgent one comes and takes them along. */
 static bool
 wait_batch(struct store *s)
 {
-	struct timespec ts;
-	uint64_t now, due;
+	uint64_t look = store_now_us() + LAZY_US, due;
 
 	for (;;) {
-		bool hurry = s->closing || s->stop_writer;
-		int timed = 0;
-
+		due = 0;
 		if (STAILQ_EMPTY(&s->waiting)) {
 			if (s->stop_writer)
 				return false;
-		} else if (hurry || (s->n_urgent > 0 && !s->corked)) {
+			due = look;
+			if (due != 0 && store_now_us() >= due)
+				due = look = 0;
+		} else if (s->closing || s->stop_writer ||
+		    (s->n_urgent > 0 && !s->corked)) {
 			return true;
 		} else if (!s->corked) {
-			now = store_now_us();
 			due = STAILQ_FIRST(&s->waiting)->queued_us + LAZY_US;
-			if (now >= due)
+			if (store_now_us() >= due)
 				return true;
-			ts.tv_sec = (time_t)(due / 1000000);
-			ts.tv_nsec = (long)(due % 1000000) * 1000;
-			timed = 1;
 		}
-		s->writer_idle = true;
-		if (timed)
-			pthread_cond_timedwait(&s->writer_cond, &s->lock,
-			    &ts);
-		else
-			pthread_cond_wait(&s->writer_cond, &s->lock);
-		s->writer_idle = false;
+		writer_sleep(s, due);
 	}
 }
 

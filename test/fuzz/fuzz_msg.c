@@ -28,7 +28,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	s = slice_of(data + 1, size - 1);
-	switch (data[0] % 14) {
+	switch (data[0] % 16) {
 	case 0:
 		TRY(role, (void)0);
 		break;
@@ -68,8 +68,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 12:
 		TRY(cred, msg_cred_clear(m));
 		break;
-	default:
+	case 13:
 		TRY(auth_step, msg_auth_step_clear(m));
+		break;
+	case 14:
+		TRY(secret, msg_secret_clear(m));
+		break;
+	default:
+		TRY(secret_done, (void)0);
 		break;
 	}
 	return 0;

@@ -47,6 +47,8 @@ AGAIN(job_done, msg_job_done_clear(m))
 AGAIN(auth, msg_auth_clear(m))
 AGAIN(cred, msg_cred_clear(m))
 AGAIN(auth_step, msg_auth_step_clear(m))
+AGAIN(secret, msg_secret_clear(m))
+AGAIN(secret_done, (void)0)
 
 static void
 holds(struct strbuf *in, again *f)

@@ -1,0 +1,194 @@
+/* Slots when routes name several transports, when new mail waits in RAM, and
+ * when what takes them changes its kind. */
+#include "queue/rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define BODY "Subject: hello\r\n\r\nHello.\r\n"
+/* Two slots each; what cannot be reached hands on to the other. */
+#define CROSSED "transport a { smarthost a.test:25; connections 1 }\n"	\
+		"transport b { smarthost b.test:25; connections 1 }\n"	\
+		"route from x@from.test via a b\n"			\
+		"route from y@from.test via b a\n"			\
+		"retry 1h\nbounce-to sender\n"
+#define TO_BOX "transport up { smarthost mx.test:25 }\n"		\
+	       "transport box { maildir /nowhere/%u; connections 1 }\n"	\
+	       "route via up box\nretry 1h\nbounce-to sender\n"
+#define NARROW "transport up { smarthost mx.test:25; connections 1 }\n"	\
+	       "route via up\nbounce-to sender\nretry 100ms\n"
+
+static uint64_t
+send_from(struct rig *r, const char *from)
+{
+	uint64_t id = rig_mail(r, from, "to@to.test", BODY, NULL);
+
+	assert_true(id != 0);
+	return id;
+}
+
+static void
+gone(struct rig *r)
+{
+	rig_until(r, rig_messages(r) == 0);
+	rig_settle(r);
+	rig_verify(r);
+}
+
+/* All slots of each are held by mail that waits for one of the other's. */
+static void
+transports_that_hand_on_to_each_other_do_not_stop(void **state)
+{
+	struct rig *r = rig_new(CROSSED);
+	struct rig_job *j[4];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		send_from(r, i < 2 ? "x@from.test" : "y@from.test");
+	for (i = 0; i < 4; i++)
+		j[i] = rig_job(r);
+	for (i = 0; i < 4; i++)
+		rig_answer_class(j[i], JOB_UNREACHABLE, "no route to host");
+	for (i = 0; i < 4; i++) {
+		struct rig_job *next = rig_job(r);
+
+		assert_string_equal(next->job.from[0] == 'x' ? "b" : "a",
+		    next->job.transport);
+		rig_answer(next, 250, "ok");
+	}
+	gone(r);
+	rig_free(&r);
+}
+
+static void
+each_recipient_is_handed_on_to_its_own_mailbox(void **state)
+{
+	struct rig *r = rig_new(TO_BOX);
+	unsigned seen = 0;
+	struct rig_job *j;
+	size_t i;
+
+	(void)state;
+	assert_true(rig_mail(r, "a@from.test", "a@to.test b@to.test "
+	    "c@to.test", BODY, NULL) != 0);
+	j = rig_job(r);
+	assert_int_equal(3, j->job.n_rcpt);
+	rig_answer_class(j, JOB_UNREACHABLE, "no route to host");
+	for (i = 0; i < 3; i++) {
+		j = rig_job(r);
+		assert_string_equal("box", j->local.transport);
+		seen |= 1u << (j->local.recipient[0] - 'a');
+		rig_verify(r);
+		rig_answer_local(j, 0);
+	}
+	assert_int_equal(7, seen);
+	gone(r);
+	rig_free(&r);
+}
+
+/* The reload comes when the attempt waits already. */
+static void
+a_transport_may_become_a_mailbox(void **state)
+{
+	struct rig *r = rig_new(NARROW);
+	struct rig_job *first[2], *j;
+	unsigned seen = 0;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		send_from(r, "a@from.test");
+		first[i] = rig_job(r);
+	}
+	assert_true(rig_mail(r, "a@from.test", "a@to.test b@to.test "
+	    "c@to.test", BODY, NULL) != 0);
+	rig_reload(r, "transport up { maildir /nowhere/%u; connections 1 }\n"
+	    "route via up\nbounce-to sender\nretry 100ms\n");
+	for (i = 0; i < 2; i++)
+		rig_answer(first[i], 250, "ok");
+	for (i = 0; i < 3; i++) {
+		j = rig_job(r);
+		assert_non_null(j->local.transport);
+		seen |= 1u << (j->local.recipient[0] - 'a');
+		rig_answer_local(j, 0);
+	}
+	assert_int_equal(7, seen);
+	gone(r);
+	rig_free(&r);
+}
+
+static bool
+is_leased(struct rig *r, uint64_t id)
+{
+	struct record *rec = rig_record(r, id);
+	bool leased = rec != NULL &&
+	    (rec->rcpt[0].lane & STORE_LEASED) != 0;
+
+	record_free(&rec);
+	return leased;
+}
+
+/* Only new mail is leased before its slot is free. */
+static void
+retries_wait_in_the_store_while_new_mail_waits_in_memory(void **state)
+{
+	struct rig *r = rig_new(NARROW);
+	struct rig_job *fresh[2];
+	uint64_t old[8];
+	size_t i, n = 0;
+
+	(void)state;
+	for (i = 0; i < 8; i++) {
+		old[i] = send_from(r, "old@from.test");
+		rig_answer(rig_job(r), 451, "later");
+		rig_settle(r);
+	}
+	/* Those that came back meanwhile are put off once more. */
+	while (r->next < r->n_jobs)
+		rig_answer(rig_job(r), 451, "later");
+	for (i = 0; i < 2; i++) {
+		struct rig_job *j;
+
+		send_from(r, "new@from.test");
+		while ((j = rig_job(r), strcmp(j->job.from, "new@from.test")))
+			rig_answer(j, 451, "later");
+		fresh[i] = j;
+	}
+	for (i = 0; i < 6; i++)
+		send_from(r, "new@from.test");
+	for (i = 0; i < 3; i++)
+		rig_settle(r);		/* all old ones are due again */
+	rig_answer(fresh[0], 250, "ok");
+	for (i = 0; i < 3; i++)
+		rig_settle(r);
+	for (i = 0; i < 8; i++)
+		n += is_leased(r, old[i]);
+	assert_in_range(n, 0, 1);
+	rig_answer(fresh[1], 250, "ok");
+	while (rig_messages(r) > 0) {
+		while (r->next < r->n_jobs)
+			rig_answer(rig_job(r), 250, "ok");
+		loop_turn(r->loop, true);
+	}
+	gone(r);
+	rig_free(&r);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    transports_that_hand_on_to_each_other_do_not_stop),
+		cmocka_unit_test(
+		    each_recipient_is_handed_on_to_its_own_mailbox),
+		cmocka_unit_test(a_transport_may_become_a_mailbox),
+		cmocka_unit_test(
+		    retries_wait_in_the_store_while_new_mail_waits_in_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
