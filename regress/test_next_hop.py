@@ -210,6 +210,7 @@ def test_attempts_3_helps_from_the_fourth_on(daemon, sink, why):
                "route attempts 3 via backup\nroute via main\n")
     one(d)
     assert until(lambda: backup.messages, 10)
+    assert d.wait_event("delivery", status="sent")
     lines = d.events("delivery")
     assert [(e["transport"], e["status"]) for e in lines] == [("main", "deferred")] * 3 + [("backup", "sent")]
     assert len(commands(s, "MAIL")) == (3 if why == "refused" else 0)

@@ -45,6 +45,7 @@ def test_a_temporary_refusal_is_tried_again_on_schedule(daemon, sink, stage):
     arrives(s)
     gaps = [b - a for a, b in zip(script.seen, script.seen[1:])]
     assert len(gaps) == 2 and all(.85 < g < 2.5 for g in gaps), gaps
+    assert d.wait_event("delivery", id=ident, status="sent")
     lines = d.events("delivery", id=ident)
     assert [e["status"] for e in lines] == ["deferred", "deferred", "sent"]
     assert lines[0]["dsn"] == "4.3.2" and "451 4.3.2 not now" in lines[0]["reply"]

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "auth/sasl_library.h"
+#include "auth/secret_source.h"
 #include "auth/throttle.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -40,6 +41,7 @@ auth_new(struct loop *loop, int fd)
 	a->loop = loop;
 	a->base.loop = loop;
 	a->throttle = auth_throttle_new();
+	a->secrets = secret_source_new();
 	TAILQ_INIT(&a->peers);
 	loop_timer_init(&a->sweep_timer, on_sweep, a);
 	loop_timer_init(&a->drain_timer, on_drain_late, a);
@@ -70,6 +72,7 @@ auth_free(struct auth **ap)
 		return;
 	while (!TAILQ_EMPTY(&a->peers))
 		peer_free(TAILQ_FIRST(&a->peers));
+	secret_source_free(&a->secrets);
 	loop_timer_cancel(a->loop, &a->sweep_timer);
 	loop_timer_cancel(a->loop, &a->drain_timer);
 	port_free(&a->base.monitor);
@@ -112,6 +115,7 @@ on_message(void *arg, struct port_message *m, struct err *e)
 	case MSG_CRED_START:
 	case MSG_CRED_NEXT:
 	case MSG_CRED_DROP:
+	case MSG_CRED_REFUSED:
 		if (p->role == ROLE_DELIVERY)
 			return auth_credential_message(p, m, e);
 		break;

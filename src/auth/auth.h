@@ -21,6 +21,7 @@
 
 struct auth;
 struct auth_exchange;
+struct secret_source;
 struct throttle;
 
 struct auth_peer {
@@ -37,6 +38,7 @@ struct auth {
 	struct loop *loop;
 	struct conf *conf;
 	struct throttle *throttle;
+	struct secret_source *secrets;	/* those that come from commands */
 	TAILQ_HEAD(auth_peers, auth_peer) peers;
 	struct loop_timer sweep_timer;
 	struct loop_timer drain_timer;
@@ -59,7 +61,7 @@ int auth_login_message(struct auth_peer *p, struct port_message *m,
 
 /* ---- credential_exchange.c: for deliveries ---- */
 
-/* MSG_CRED_START, _NEXT, _DROP; -1: garbage. */
+/* MSG_CRED_START, _NEXT, _DROP, _REFUSED; -1: garbage. */
 int auth_credential_message(struct auth_peer *p, struct port_message *m,
     struct err *e);
 

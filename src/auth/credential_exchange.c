@@ -5,19 +5,35 @@
 #include "auth/auth.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "auth/sasl_client.h"
 #include "auth/sasl_library.h"
+#include "auth/secret_source.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/msg.h"
 
+/* What the exchange is about, and libsasl2's part of it once the password is
+ * there. */
+struct credential {
+	struct auth_exchange *x;
+	const struct conf_transport *t;
+	const struct sasl_mechanism *mech;
+	char *host;
+	struct secret_wait wait;
+	struct sasl_client *sasl;
+};
+
 static void
 free_state(void *state)
 {
-	struct sasl_client *c = state;
+	struct credential *c = state;
 
-	sasl_client_destroy(&c);
+	secret_cancel(&c->wait);
+	sasl_client_destroy(&c->sasl);
+	free(c->host);
+	free(c);
 }
 
 static void
@@ -78,9 +94,10 @@ static void
 take(struct auth_exchange *x, struct slice in, const char *mechanism)
 {
 	struct auth_answer a = { .state = AUTH_CONTINUE };
+	struct credential *c = x->state;
 
 	a.mechanism = mechanism;
-	switch (sasl_client_take(x->state, in, &a.has_data, &a.data)) {
+	switch (sasl_client_take(c->sasl, in, &a.has_data, &a.data)) {
 	case SASL_CLIENT_DONE:
 		/* Kept until delivery says that the session has its reply. */
 		a.state = AUTH_OK;
@@ -110,12 +127,32 @@ transport_of(const struct conf *conf, const char *name)
 	return i < conf->n_transports ? &conf->transports[i] : NULL;
 }
 
+/* The password is there, or cannot be had. */
+static void
+on_password(void *arg, const char *password, const char *why)
+{
+	struct credential *c = arg;
+	struct auth_exchange *x = c->x;
+
+	if (password != NULL)
+		c->sasl = sasl_client_create(c->host, c->mech->name,
+		    c->t->username, slice_cstr(password));
+	if (c->sasl == NULL) {
+		refuse(x->peer, x->ref, AUTH_TEMPORARY, password != NULL ?
+		    "libsasl2 failed" : why);
+		auth_exchange_free(&x);
+		return;
+	}
+	take(x, slice_of("", 0), c->mech->name);
+}
+
 static void
 begin(struct auth_peer *p, const struct conf_transport *t,
     const struct msg_cred *m, uint64_t ref)
 {
 	const struct sasl_mechanism *mech;
 	struct auth_exchange *x;
+	struct credential *c;
 	const char *why = NULL;
 
 	mech = choose(t, m, &why);
@@ -130,14 +167,16 @@ begin(struct auth_peer *p, const struct conf_transport *t,
 	}
 	x->ref = ref;
 	x->state_free = free_state;
-	x->state = sasl_client_create(m->host, mech->name, t->username,
-	    slice_cstr(t->password.text));
-	if (x->state == NULL) {
-		refuse(p, ref, AUTH_TEMPORARY, "libsasl2 failed");
-		auth_exchange_free(&x);
-		return;
-	}
-	take(x, slice_of("", 0), mech->name);
+	x->state = c = mem_zalloc(sizeof(*c));
+	c->x = x;
+	c->t = t;
+	c->mech = mech;
+	c->host = mem_strdup(m->host);
+	if (t->password.kind == SECRET_COMMAND)
+		secret_get(p->owner->secrets, p->owner->base.monitor, false,
+		    t->name, 0, &c->wait, on_password, c);
+	else
+		on_password(c, t->password.text, NULL);
 }
 
 static int
@@ -165,8 +204,9 @@ static void
 next(struct auth_peer *p, const struct msg_cred *m, uint64_t ref)
 {
 	struct auth_exchange *x = auth_exchange_find(p, m->session);
+	struct credential *c = x != NULL ? x->state : NULL;
 
-	if (x == NULL) {
+	if (c == NULL || c->sasl == NULL) {
 		refuse(p, ref, AUTH_TEMPORARY, "no such exchange");
 		return;
 	}
@@ -174,11 +214,22 @@ next(struct auth_peer *p, const struct msg_cred *m, uint64_t ref)
 	take(x, m->data, NULL);
 }
 
+/* The exchange is over; what a server has refused is fetched anew. */
+static void
+over(struct auth_peer *p, uint64_t session, bool refused)
+{
+	struct auth_exchange *x = auth_exchange_find(p, session);
+	struct credential *c = x != NULL ? x->state : NULL;
+
+	if (c != NULL && refused && c->t->password.kind == SECRET_COMMAND)
+		secret_forget(p->owner->secrets, false, c->t->name);
+	auth_exchange_free(&x);
+}
+
 int
 auth_credential_message(struct auth_peer *p, struct port_message *pm,
     struct err *e)
 {
-	struct auth_exchange *x;
 	struct msg_cred m;
 	int r = 0;
 
@@ -191,9 +242,8 @@ auth_credential_message(struct auth_peer *p, struct port_message *pm,
 	case MSG_CRED_NEXT:
 		next(p, &m, pm->ref);
 		break;
-	default:			/* MSG_CRED_DROP */
-		x = auth_exchange_find(p, m.session);
-		auth_exchange_free(&x);
+	default:			/* MSG_CRED_DROP, MSG_CRED_REFUSED */
+		over(p, m.session, pm->type == MSG_CRED_REFUSED);
 		break;
 	}
 	msg_cred_clear(&m);

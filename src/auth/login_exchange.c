@@ -3,21 +3,48 @@
 #include "auth/auth.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "auth/sasl_library.h"
 #include "auth/sasl_server.h"
+#include "auth/secret_source.h"
 #include "auth/throttle.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/msg.h"
 
+#define SECRET_AGE_MS (5 * 60 * 1000)	/* then its command is run again */
+
+/* What the client has begun with, until the secrets of commands are there;
+ * then libsasl2's part. */
+struct login {
+	struct auth_exchange *x;
+	const char *mechanism;
+	bool has_data;
+	struct strbuf data;		/* wiped */
+	size_t asked;			/* logins seen to */
+	struct secret_wait wait;
+	struct sasl_server *sasl;
+};
+
+static void
+wipe_data(struct login *l)
+{
+	if (l->data.n > 0)
+		mem_wipe(l->data.p, l->data.n);
+	strbuf_free(&l->data);
+}
+
 static void
 free_state(void *state)
 {
-	struct sasl_server *s = state;
+	struct login *l = state;
 
-	sasl_server_destroy(&s);
+	secret_cancel(&l->wait);
+	sasl_server_destroy(&l->sasl);
+	wipe_data(l);
+	free(l);
 }
 
 static void
@@ -56,12 +83,12 @@ refuse(struct auth_exchange *x)
 
 /* One step, whoever made it. */
 static void
-take(struct auth_exchange *x, const struct msg_auth *m)
+take(struct auth_exchange *x, bool has_data, struct slice data)
 {
 	struct auth_answer a = { .state = AUTH_OK };
-	struct sasl_server *s = x->state;
+	struct sasl_server *s = ((struct login *)x->state)->sasl;
 
-	switch (sasl_server_take(s, m->has_data, m->data, &a.data)) {
+	switch (sasl_server_take(s, has_data, data, &a.data)) {
 	case SASL_SERVER_CONTINUE:
 		a.state = AUTH_CONTINUE;
 		a.has_data = true;
@@ -85,12 +112,56 @@ take(struct auth_exchange *x, const struct msg_auth *m)
 	auth_exchange_free(&x);
 }
 
+static void
+begin(struct login *l)
+{
+	struct auth_exchange *x = l->x;
+	struct auth *a = x->peer->owner;
+	struct strbuf data = l->data;
+
+	l->sasl = sasl_server_create(a->conf, a->secrets, l->mechanism);
+	if (l->sasl == NULL) {
+		reply(x->peer, x->ref, AUTH_TEMPORARY, "libsasl2 failed");
+		auth_exchange_free(&x);
+		return;
+	}
+	/* take() may free the exchange */
+	l->data = (struct strbuf)STRBUF_INIT;
+	take(x, l->has_data, strbuf_slice(&data));
+	if (data.n > 0)
+		mem_wipe(data.p, data.n);
+	strbuf_free(&data);
+}
+
+/* Nobody knows yet who it will say it is: all secrets of commands have to be
+ * there.  One that cannot be had refuses its own login only. */
+static void
+next_secret(void *arg, const char *value, const char *why)
+{
+	struct login *l = arg;
+	struct auth *a = l->x->peer->owner;
+	const struct conf_login *c;
+
+	(void)value;
+	(void)why;
+	while (l->asked < a->conf->n_logins) {
+		c = &a->conf->logins[l->asked++];
+		if (c->password.kind != SECRET_COMMAND)
+			continue;
+		secret_get(a->secrets, a->base.monitor, true, c->name,
+		    SECRET_AGE_MS, &l->wait, next_secret, l);
+		return;
+	}
+	begin(l);
+}
+
 static int
 start(struct auth_peer *p, const struct msg_auth *m, uint64_t ref,
     struct err *e)
 {
 	const struct sasl_mechanism *mech;
 	struct auth_exchange *x;
+	struct login *l;
 
 	if (m->mechanism == NULL || m->client == NULL ||
 	    auth_exchange_find(p, m->session) != NULL)
@@ -112,13 +183,12 @@ start(struct auth_peer *p, const struct msg_auth *m, uint64_t ref,
 	x->ref = ref;
 	x->client = mem_strdup(m->client);
 	x->state_free = free_state;
-	x->state = sasl_server_create(p->owner->conf, mech->name);
-	if (x->state == NULL) {
-		reply(p, ref, AUTH_TEMPORARY, "libsasl2 failed");
-		auth_exchange_free(&x);
-		return 0;
-	}
-	take(x, m);
+	x->state = l = mem_zalloc(sizeof(*l));
+	l->x = x;
+	l->mechanism = mech->name;
+	l->has_data = m->has_data;
+	strbuf_add_slice(&l->data, m->data);
+	next_secret(l, NULL, NULL);
 	return 0;
 }
 
@@ -133,10 +203,10 @@ next(struct auth_peer *p, const struct msg_auth *m, uint64_t ref,
 		reply(p, ref, AUTH_TEMPORARY, "no such exchange");
 		return 0;
 	}
-	if (x->delayed)
+	if (x->delayed || ((struct login *)x->state)->sasl == NULL)
 		return err_set(e, EPROTO, "AUTH goes on before its answer");
 	x->ref = ref;
-	take(x, m);
+	take(x, m->has_data, m->data);
 	return 0;
 }
 

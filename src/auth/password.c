@@ -11,6 +11,7 @@
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 
+#include "auth/secret_source.h"
 #include "base/mem.h"
 #include "base/num.h"
 
@@ -161,18 +162,33 @@ auth_password_check(const struct conf_secret *secret, struct slice password)
 	return false;
 }
 
+static bool
+check_login(const struct conf_login *l, const struct secret_source *secrets,
+    struct slice password)
+{
+	struct conf_secret value = { .kind = SECRET_VALUE };
+
+	if (l->password.kind != SECRET_COMMAND)
+		return auth_password_check(&l->password, password);
+	if (secrets != NULL)
+		value.text = (char *)(uintptr_t)secret_held(secrets, true,
+		    l->name);
+	return auth_password_check(&value, password);
+}
+
 const struct conf_login *
-auth_password_login(const struct conf *conf, const char *name,
+auth_password_login(const struct conf *conf,
+    const struct secret_source *secrets, const char *name,
     struct slice password)
 {
 	size_t i;
 
 	for (i = 0; i < conf->n_logins; i++)
 		if (strcmp(conf->logins[i].name, name) == 0)
-			return auth_password_check(&conf->logins[i].password,
+			return check_login(&conf->logins[i], secrets,
 			    password) ? &conf->logins[i] : NULL;
 	/* As much work as for somebody who is there. */
 	if (conf->n_logins > 0)
-		(void)auth_password_check(&conf->logins[0].password, password);
+		(void)check_login(&conf->logins[0], secrets, password);
 	return NULL;
 }

@@ -11,6 +11,7 @@
 
 struct sasl_server {
 	const struct conf *conf;
+	const struct secret_source *secrets;
 	const char *mechanism;
 	sasl_conn_t *conn;
 	sasl_callback_t callbacks[2];
@@ -26,16 +27,19 @@ check_password(sasl_conn_t *conn, void *context, const char *user,
 
 	(void)conn;
 	(void)props;
-	s->login = auth_password_login(s->conf, user, slice_of(password, len));
+	s->login = auth_password_login(s->conf, s->secrets, user,
+	    slice_of(password, len));
 	return s->login != NULL ? SASL_OK : SASL_BADAUTH;
 }
 
 struct sasl_server *
-sasl_server_create(const struct conf *conf, const char *mechanism)
+sasl_server_create(const struct conf *conf,
+    const struct secret_source *secrets, const char *mechanism)
 {
 	struct sasl_server *s = mem_zalloc(sizeof *s);
 
 	s->conf = conf;
+	s->secrets = secrets;
 	s->mechanism = mechanism;
 	s->callbacks[0].id = SASL_CB_SERVER_USERDB_CHECKPASS;
 	s->callbacks[0].proc =

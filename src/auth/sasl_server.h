@@ -14,9 +14,12 @@ enum sasl_server_result {
 	SASL_SERVER_FAILED		/* ours: libsasl2 or memory */
 };
 
-/* conf is borrowed for the life of it.  NULL: libsasl2 does not work. */
+struct secret_source;
+
+/* conf and secrets (may be NULL) are borrowed for the life of it.  NULL:
+ * libsasl2 does not work. */
 struct sasl_server *sasl_server_create(const struct conf *conf,
-    const char *mechanism);
+    const struct secret_source *secrets, const char *mechanism);
 void sasl_server_destroy(struct sasl_server **s);
 
 /* has_in: the client sent something (the initial response may be missing);

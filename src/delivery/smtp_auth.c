@@ -78,8 +78,9 @@ same_auth(const struct smtp_client *c)
 	return c->env->auth != NULL && c->sasl.life == c->env->auth_life;
 }
 
-void
-auth_drop(struct smtp_client *c)
+/* type: MSG_CRED_DROP, or _REFUSED. */
+static void
+drop_as(struct smtp_client *c, uint16_t type)
 {
 	struct sasl *s = &c->sasl;
 	struct msg_cred m = { .session = s->number };
@@ -89,12 +90,18 @@ auth_drop(struct smtp_client *c)
 		if (s->ref != 0)
 			port_forget(c->env->auth, s->ref);
 		msg_cred_encode(&b, &m);
-		port_send(c->env->auth, MSG_CRED_DROP, 0, strbuf_slice(&b));
+		port_send(c->env->auth, type, 0, strbuf_slice(&b));
 		strbuf_free(&b);
 	}
 	wipe(&s->held);
 	free(s->text);
 	memset(s, 0, sizeof(*s));
+}
+
+void
+auth_drop(struct smtp_client *c)
+{
+	drop_as(c, MSG_CRED_DROP);
 }
 
 /* Over TLS whose peer is known, or where the administrator wrote that he does
@@ -326,8 +333,12 @@ auth_reply(struct smtp_client *c)
 	} else if (code < 400)
 		client_broken(c, "\"%s\" before AUTH is finished",
 		    client_reply_text(c));
-	else
-		client_end(c, code < 500 && code != 432 ?
-		    SMTP_END_UNREACHABLE : SMTP_END_CREDENTIAL,
-		    "AUTH refused: %s", client_reply_text(c));
+	else if (code < 500 && code != 432)
+		client_end(c, SMTP_END_UNREACHABLE, "AUTH refused: %s",
+		    client_reply_text(c));
+	else {
+		drop_as(c, MSG_CRED_REFUSED);
+		client_end(c, SMTP_END_CREDENTIAL, "AUTH refused: %s",
+		    client_reply_text(c));
+	}
 }

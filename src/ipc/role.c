@@ -129,10 +129,8 @@ role_start(struct role_base *r, struct err *e)
 }
 
 static int
-role_message(void *arg, struct port_message *m, struct err *e)
+role_do(struct role_base *r, struct port_message *m, struct err *e)
 {
-	struct role_base *r = arg;
-
 	switch (m->type) {
 	case MSG_ROLE_VIEW:
 		return role_view(r, m, e);
@@ -164,6 +162,21 @@ role_message(void *arg, struct port_message *m, struct err *e)
 			close(m->fd);
 		return err_set(e, EPROTO, "unknown message %u", m->type);
 	}
+}
+
+/* What monitor asks and the role cannot do ends it, with its own words: the
+ * channel is not to blame. */
+static int
+role_message(void *arg, struct port_message *m, struct err *e)
+{
+	struct role_base *r = arg;
+
+	if (role_do(r, m, e) < 0) {
+		log_msg(LL_ERROR, "role", "%s", e->text);
+		exit_status = 71;
+		loop_stop(r->loop);
+	}
+	return 0;
 }
 
 static void

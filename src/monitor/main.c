@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "config.h"
 #include "monitor/start.h"
+#include "monitor/view_check.h"
 
 static void
 usage(FILE *to)
@@ -54,6 +55,10 @@ load(const char *file, struct conf_tree **tree, bool to_log)
 
 	memset(&messages, 0, sizeof(messages));
 	conf = conf_load(file, NULL, true, tree, &messages);
+	if (conf != NULL && view_check_all(*tree, &messages.errors) > 0) {
+		conf_free(&conf);
+		conf_tree_free(tree);
+	}
 	tell(LL_ERROR, &messages.errors, to_log);
 	tell(LL_WARN, &messages.warnings, to_log);
 	conf_messages_free(&messages);

@@ -19,7 +19,9 @@
 #define SECRET_MAX 8192u		/* octets */
 
 struct secret_job {
+	TAILQ_ENTRY(secret_job) link;
 	struct monitor *m;
+	struct run *run;
 	uint32_t slot;			/* of the auth that asked */
 	uint64_t ref;
 	char *program;			/* for texts */
@@ -42,6 +44,14 @@ answer(struct monitor *m, uint32_t slot, uint64_t ref, bool ok,
 	}
 	mem_wipe(b.p, b.n);
 	strbuf_free(&b);
+}
+
+static void
+job_free(struct secret_job *j)
+{
+	TAILQ_REMOVE(&j->m->secrets, j, link);
+	free(j->program);
+	free(j);
 }
 
 static struct slice
@@ -77,8 +87,7 @@ on_result(void *arg, uint8_t status, struct slice out, const char *said)
 	}
 	answer(j->m, j->slot, j->ref, false, slice_cstr(e.text));
 out:
-	free(j->program);
-	free(j);
+	job_free(j);
 }
 
 /* Whom the command runs as: the one who was named, else `user`. */
@@ -129,11 +138,12 @@ begin(struct process *p, uint64_t ref, const struct conf_secret *secret,
 	j->slot = p->slot;
 	j->ref = ref;
 	j->program = mem_strdup(argv[0]);
-	rc = run_start_command(p->m, &who, &c, on_result, j) != NULL ? 0 :
-	    err_set(e, -1, "%s cannot be started", argv[0]);
-	if (rc < 0) {
-		free(j->program);
-		free(j);
+	TAILQ_INSERT_TAIL(&p->m->secrets, j, link);
+	j->run = run_start_command(p->m, &who, &c, on_result, j);
+	rc = 0;
+	if (j->run == NULL) {
+		rc = err_set(e, -1, "%s cannot be started", argv[0]);
+		job_free(j);
 	}
 out:
 	free(path);
@@ -177,4 +187,15 @@ secret_ask(struct process *p, struct port_message *msg, struct err *e)
 		answer(p->m, p->slot, msg->ref, false, slice_cstr(why.text));
 	msg_secret_clear(&m);
 	return 0;
+}
+
+void
+secret_forget_all(struct monitor *m)
+{
+	struct secret_job *j;
+
+	while ((j = TAILQ_FIRST(&m->secrets)) != NULL) {
+		run_forget(j->run);
+		job_free(j);
+	}
 }

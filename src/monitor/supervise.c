@@ -85,25 +85,29 @@ process_begin(void *arg)
 	supervise_tell_status(m);
 }
 
+#define ALL_BUT_QUEUE (CONF_AUTH | CONF_DELIVERY | CONF_LISTENER)
+
+/* roles: a mask of enum conf_role */
 static void
-start_set(struct monitor *m, bool with_queue)
+start_set(struct monitor *m, unsigned roles)
 {
 	unsigned i;
 
 	/* queue first, so that its peers find it */
-	if (with_queue)
+	if ((roles & CONF_QUEUE) != 0)
 		process_begin(process_new(m, ROLE_QUEUE));
-	process_begin(process_new(m, ROLE_AUTH));
-	for (i = 0; i < m->conf->deliveries; i++)
+	if ((roles & CONF_AUTH) != 0)
+		process_begin(process_new(m, ROLE_AUTH));
+	for (i = 0; (roles & CONF_DELIVERY) && i < m->conf->deliveries; i++)
 		process_begin(process_new(m, ROLE_DELIVERY));
-	for (i = 0; i < m->conf->listeners; i++)
+	for (i = 0; (roles & CONF_LISTENER) && i < m->conf->listeners; i++)
 		process_begin(process_new(m, ROLE_LISTENER));
 }
 
 void
 supervise_start(struct monitor *m)
 {
-	start_set(m, true);
+	start_set(m, CONF_QUEUE | ALL_BUT_QUEUE);
 }
 
 static void
@@ -141,13 +145,10 @@ drain_all(struct monitor *m, enum role role, const struct process *but)
 	}
 }
 
-/* New listener, delivery and auth on the new configuration; the old ones
- * finish what they have; queue swaps its view. */
-void
-supervise_reload(struct monitor *m)
+static void
+tell_queue_view(struct monitor *m)
 {
-	struct process *p, *last = TAILQ_LAST(&m->processes, process_list);
-	struct process *first_new;
+	struct process *p;
 	struct err e;
 
 	TAILQ_FOREACH(p, &m->processes, link) {
@@ -156,12 +157,36 @@ supervise_reload(struct monitor *m)
 			log_msg(LL_ERROR, "monitor", "view of queue: %s",
 			    e.text);
 	}
-	start_set(m, false);
+}
+
+/* The old ones finish what they have; queue swaps its view. */
+void
+supervise_renew(struct monitor *m, unsigned roles)
+{
+	struct process *last = TAILQ_LAST(&m->processes, process_list);
+	struct process *first_new;
+
+	/* Exchanges of listener and delivery with auth end with the auth
+	 * that they began with. */
+	if ((roles & CONF_AUTH) != 0)
+		roles |= ALL_BUT_QUEUE;
+	if ((roles & CONF_QUEUE) != 0)
+		tell_queue_view(m);
+	start_set(m, roles & ALL_BUT_QUEUE);
 	first_new = TAILQ_NEXT(last, link);
-	drain_all(m, ROLE_LISTENER, first_new);
-	drain_all(m, ROLE_DELIVERY, first_new);
-	drain_all(m, ROLE_AUTH, first_new);
+	if ((roles & CONF_LISTENER) != 0)
+		drain_all(m, ROLE_LISTENER, first_new);
+	if ((roles & CONF_DELIVERY) != 0)
+		drain_all(m, ROLE_DELIVERY, first_new);
+	if ((roles & CONF_AUTH) != 0)
+		drain_all(m, ROLE_AUTH, first_new);
 	supervise_tell_status(m);
+}
+
+void
+supervise_reload(struct monitor *m)
+{
+	supervise_renew(m, CONF_QUEUE | ALL_BUT_QUEUE);
 }
 
 /* In the background: who started us is told, and whoever waits for the end of

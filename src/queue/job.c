@@ -5,12 +5,15 @@
  * Without a process it waits in RAM (bounded by the lanes' windows); a body
  * that cannot be read is settled as broken.
  */
+#include <sys/mman.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/received.h"
@@ -91,6 +94,30 @@ job_meta(const struct attempt *a, struct strbuf *meta)
 		free(rc);
 }
 
+/* A body that does not go through the channel as octets: 0 with a descriptor,
+ * or with -1 in *fd where it does. */
+static int
+job_body(struct message *m, int *fd, struct err *e)
+{
+	*fd = -1;
+	if (message_need_body(m, e) < 0)
+		return -1;
+	if (m->rec->body_kind == BODY_FILE) {
+		*fd = store_open_body(m->q->store, m->rec, e);
+		return *fd < 0 ? -1 : 0;
+	}
+	if (m->body.n <= PORT_BODY_MAX)
+		return 0;
+	/* A report about very many recipients. */
+	*fd = memfd_create("body", MFD_CLOEXEC);
+	if (*fd >= 0 && fs_write_all(*fd, m->body.p, m->body.n) == 0)
+		return 0;
+	err_errno(e, "make a file for delivery");
+	if (*fd >= 0)
+		close(*fd);
+	return -1;
+}
+
 /* The message and its attempts may have ended when this returns. */
 static void
 job_send(struct attempt *a, struct peer *p)
@@ -99,11 +126,9 @@ job_send(struct attempt *a, struct peer *p)
 	struct strbuf meta = STRBUF_INIT;
 	struct err e = { 0, "" };
 	uint64_t ref;
-	int fd = -1;
+	int fd;
 
-	if (message_need_body(m, &e) < 0 ||
-	    (m->rec->body_kind == BODY_FILE &&
-	    (fd = store_open_body(m->q->store, m->rec, &e)) < 0)) {
+	if (job_body(m, &fd, &e) < 0) {
 		settle_broken(a, &e);
 		return;
 	}

@@ -297,8 +297,7 @@ lease_undo(struct attempt *a)
 			continue;
 		if (rc->attempts > 0)
 			rc->attempts--;
-		rc->lane = r->held ? 0 : lane_line(a->home, a->line);
-		rc->due = r->held ? 0 : a->due;
+		settle_reschedule(a->m, a->rcpt[k], a->due);
 	}
 	attempt_free(a);
 }

@@ -182,6 +182,8 @@ message_take_back(struct message *m)
 		lease_undo(a);
 		touched = true;
 	}
-	if (touched)
-		message_touch(m, true);
+	if (!touched)
+		return;
+	message_finish(m);
+	message_touch(m, true);
 }

@@ -89,9 +89,12 @@ queue_op_retry(struct queue *q, uint64_t id, queue_op_done *done, void *arg)
 
 	if (m == NULL)
 		return;
-	if (m->rec->held)
+	if (m->rec->held) {
 		op_nothing(m, done, arg, "is held");
-	else if (all_due(m) == 0)
+		return;
+	}
+	message_take_back(m);
+	if (all_due(m) == 0)
 		op_nothing(m, done, arg, "is being delivered");
 	else
 		op_end(m, "retry", done, arg);
@@ -173,6 +176,8 @@ message_finish(struct message *m)
 {
 	if (!TAILQ_EMPTY(&m->attempts))
 		return;
+	if (record_pending(m->rec) == 0)	/* it was done after all */
+		m->removing = m->bouncing = false;
 	if (m->removing)
 		end_removed(m);
 	else if (m->bouncing)

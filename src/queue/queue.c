@@ -19,8 +19,11 @@
 #include "conf/load.h"
 #include "queue/internal.h"
 
-#define SWEEP_SOON 10000u		/* ms, while there is more to do */
-#define SWEEP_LATER 3600000u
+/* ms: the first pass once what a crash left is old enough, the steps of a
+ * pass, the rest between passes */
+#define SWEEP_FIRST 65000u
+#define SWEEP_STEP 500u
+#define SWEEP_REST 600000u
 #define HISTORY_AGE (30ull * 24 * 3600 * 1000)
 
 /* ---- commits ---- */
@@ -170,10 +173,21 @@ queue_sweep(void *arg)
 
 	more = store_sweep(q->store, now > HISTORY_AGE ? now - HISTORY_AGE :
 	    0);
-	loop_timer_set(q->loop, &q->sweep, more ? SWEEP_SOON : SWEEP_LATER);
+	loop_timer_set(q->loop, &q->sweep, more ? SWEEP_STEP : SWEEP_REST);
 }
 
 /* ---- what monitor sends ---- */
+
+/* Attempts that no server has heard of are taken back. */
+static void
+queue_take_back(struct queue *q)
+{
+	struct message *m;
+	size_t pos = 0;
+
+	while ((m = htab_next(q->messages, &pos, NULL)) != NULL)
+		message_take_back(m);
+}
 
 static int
 queue_view(void *arg, struct slice view, struct err *e)
@@ -189,6 +203,7 @@ queue_view(void *arg, struct slice view, struct err *e)
 	lanes_configure(q);
 	conf_free(&old);
 	if (q->store != NULL) {
+		queue_take_back(q);	/* by the new routes then */
 		if (q->control.view != NULL)
 			q->control.view(q->control_arg);
 		log_msg(LL_INFO, "queue", "new configuration in place");
@@ -253,7 +268,7 @@ queue_start(void *arg, struct err *e)
 	lanes_load(q);
 	lanes_configure(q);
 	recovery_run(q);
-	loop_timer_set(q->loop, &q->sweep, SWEEP_SOON);
+	loop_timer_set(q->loop, &q->sweep, SWEEP_FIRST);
 	log_begin(LL_INFO, "queue");
 	log_num("messages", (int64_t)store_total(q->store));
 	log_end();
@@ -267,15 +282,11 @@ static void
 queue_drain(void *arg)
 {
 	struct queue *q = arg;
-	struct message *m;
-	size_t pos = 0;
 
 	q->draining = true;
 	if (q->control.drain != NULL)
 		q->control.drain(q->control_arg);
-	/* Attempts that no server has heard of are taken back. */
-	while ((m = htab_next(q->messages, &pos, NULL)) != NULL)
-		message_take_back(m);
+	queue_take_back(q);
 	queue_later(q);
 }
 

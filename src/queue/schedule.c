@@ -64,6 +64,9 @@ schedule_entry(struct queue *q, struct lane *l, enum line line,
 	 * durable, and we have not been told yet: lane_due() follows. */
 	if (!m->stored || m->gone || (m->writing && m->next_gone))
 		return false;
+	/* What is to be removed is not tried once more before. */
+	if (m->removing || m->bouncing)
+		return false;
 	if (lease_message(m, l, line, d->time, NULL, &left) == 0 && loaded)
 		queue_drop_due(q, d->lane, d->time, d->id);
 	message_rest(m);

@@ -22,7 +22,7 @@
 
 bool
 spool_is_orphan(struct store *s, int dir_fd, const char *file, unsigned dir,
-    uint64_t *id)
+    uint64_t min_age_ms, uint64_t *id)
 {
 	uint64_t now = clock_real_ms(), changed;
 	struct stat st;
@@ -36,7 +36,7 @@ spool_is_orphan(struct store *s, int dir_fd, const char *file, unsigned dir,
 		return false;
 	changed = (uint64_t)st.st_ctim.tv_sec * 1000 +
 	    (uint64_t)st.st_ctim.tv_nsec / 1000000;
-	if (now < changed || now - changed < SPOOL_ORPHAN_MS)
+	if (now < changed || now - changed < min_age_ms)
 		return false;
 	return !store_knows(s, *id);
 }
@@ -75,7 +75,7 @@ sweep_dir(struct store *s, unsigned *budget)
 		}
 		(*budget)--;
 		if (!spool_is_orphan(s, dirfd(s->sweep.stream), d->d_name,
-		    s->sweep.dir, &id))
+		    s->sweep.dir, SPOOL_ORPHAN_MS, &id))
 			continue;
 		pthread_mutex_lock(&s->lock);
 		*(uint64_t *)mem_push(&s->gone, &s->n_gone,

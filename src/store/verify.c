@@ -293,7 +293,7 @@ check_files(struct verify *v)
 			continue;
 		while ((e = readdir(d)) != NULL)
 			if (spool_is_orphan(v->s, dirfd(d), e->d_name, dir,
-			    &id))
+			    SPOOL_STALE_MS, &id))
 				found(v, id, "a body file that no message "
 				    "has");
 		closedir(d);

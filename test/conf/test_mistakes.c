@@ -315,16 +315,9 @@ what_comes_later_says_so(void **state)
 	}
 	strbuf_free(&text);
 	strbuf_free(&words);
-	expect_error("listen *:25 { certificate auto }\n",
-	    "certificate auto: not supported yet");
 	expect_error("listen *:25 { client-ca x }\n", "not supported yet");
 	expect_error("listen *:25 { proxy-protocol 10.0.0.1 }\n",
 	    "not supported yet");
-	expect_error("login l { password command \"pass x\" }\n",
-	    "password command: not supported yet");
-	expect_error("transport t { submission h; username u; "
-	    "password command x as y }\n",
-	    "password command: not supported yet");
 	expect_error("transport t { smarthost mx x.test }\n",
 	    "smarthost mx: not supported yet");
 	expect_error("transport t { smarthost h; tls-verify dane }\n",

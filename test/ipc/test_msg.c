@@ -151,6 +151,11 @@ messages_of_auth(void **state)
 	    .state = AUTH_OK, .mechanism = c_up, .has_data = false,
 	    .data = slice_of("", 0), .login = c_from });
 	holds(&b, again_auth_step);
+	msg_secret_encode(&b, &(struct msg_secret){ true, c_up });
+	holds(&b, again_secret);
+	msg_secret_done_encode(&b, &(struct msg_secret_done){ true,
+	    slice_of("secret", 6) });
+	holds(&b, again_secret_done);
 }
 
 /* Values that no sane peer sends. */

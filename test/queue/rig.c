@@ -48,10 +48,16 @@ static void
 take_fd(struct rig_job *j, int fd)
 {
 	char buf[4096];
+	off_t at = 0;
 	ssize_t n;
 
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
+	/* From its start, wherever the other's position is. */
+	if (j->local.transport != NULL)
+		at = lseek(fd, 0, SEEK_CUR);
+	while ((n = pread(fd, buf, sizeof(buf), at)) > 0) {
 		strbuf_add(&j->body, buf, (size_t)n);
+		at += n;
+	}
 	close(fd);
 }
 

@@ -113,6 +113,53 @@ remove_and_bounce(void **state)
 	rig_free(&r);
 }
 
+/* What is with one server is awaited; nothing else is begun. */
+static void
+remove_begins_nothing_new(void **state)
+{
+	struct rig *r = rig_new("transport up { smarthost mx.test:25 }\n"
+	    "transport other { smarthost o.test:25 }\n"
+	    "route to x@to.test via up\nroute via other\nretry 50ms\n");
+	struct rig_job *j[2], *up, *other;
+	uint64_t id;
+
+	(void)state;
+	id = rig_mail(r, "a@from.test", "x@to.test y@to.test", BODY, NULL);
+	j[0] = rig_job(r);
+	j[1] = rig_job(r);
+	up = strcmp(j[0]->job.transport, "up") == 0 ? j[0] : j[1];
+	other = up == j[0] ? j[1] : j[0];
+	assert_int_equal(QUEUE_OP_LATER, rig_op(r, queue_op_remove, id));
+	rig_answer(other, 451, "later");
+	rig_settle(r);
+	rig_settle(r);
+	assert_int_equal(2, r->n_jobs);
+	rig_answer(up, 451, "later");
+	gone(r);
+	assert_int_equal(2, r->n_jobs);
+	rig_free(&r);
+}
+
+static void
+what_was_delivered_after_all_is_not_called_removed(void **state)
+{
+	struct rig *r = rig_new(SLOW);
+	struct rig_job *j;
+	uint64_t id;
+	char *text;
+
+	(void)state;
+	id = send_one(r);
+	j = rig_job(r);
+	assert_int_equal(QUEUE_OP_LATER, rig_op(r, queue_op_remove, id));
+	rig_answer(j, 250, "ok");
+	gone(r);
+	text = rig_history(r);
+	assert_null(strstr(text, "removed"));
+	free(text);
+	rig_free(&r);
+}
+
 static void
 a_reload_moves_what_waits(void **state)
 {
@@ -192,6 +239,9 @@ main(void)
 		cmocka_unit_test(hold_and_release),
 		cmocka_unit_test(hold_lets_an_attempt_end),
 		cmocka_unit_test(remove_and_bounce),
+		cmocka_unit_test(remove_begins_nothing_new),
+		cmocka_unit_test(
+		    what_was_delivered_after_all_is_not_called_removed),
 		cmocka_unit_test(a_reload_moves_what_waits),
 		cmocka_unit_test(status_tells_of_lanes),
 	};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "queue/control_private.h"
 
 #define BODY "Subject: hello\r\n\r\nHello.\r\n"
 /* Two slots each; what cannot be reached hands on to the other. */
@@ -19,6 +20,10 @@
 	       "route via up box\nretry 1h\nbounce-to sender\n"
 #define NARROW "transport up { smarthost mx.test:25; connections 1 }\n"	\
 	       "route via up\nbounce-to sender\nretry 100ms\n"
+#define NARROW_AND_OTHER						\
+	"transport up { smarthost mx.test:25; connections 1 }\n"	\
+	"transport other { smarthost other.test:25 }\n"			\
+	"bounce-to sender\nretry 1h\n"
 
 static uint64_t
 send_from(struct rig *r, const char *from)
@@ -177,6 +182,82 @@ retries_wait_in_the_store_while_new_mail_waits_in_memory(void **state)
 	rig_free(&r);
 }
 
+/* Two are with the server, two wait in memory. */
+static void
+fill(struct rig *r, struct rig_job *running[2], uint64_t waiting[2])
+{
+	size_t i;
+
+	for (i = 0; i < 4; i++) {
+		uint64_t id = send_from(r, "a@from.test");
+
+		if (i < 2)
+			running[i] = rig_job(r);
+		else
+			waiting[i - 2] = id;
+	}
+	rig_settle(r);
+	assert_int_equal(2, r->n_jobs);
+}
+
+static void
+empty(struct rig *r, struct rig_job *running[2])
+{
+	rig_answer(running[0], 250, "ok");
+	rig_answer(running[1], 250, "ok");
+	gone(r);
+	rig_free(&r);
+}
+
+static void
+a_new_route_is_heeded_by_what_waits_in_memory(void **state)
+{
+	struct rig *r = rig_new(NARROW);
+	struct rig_job *running[2], *j;
+	uint64_t waiting[2];
+	size_t i;
+
+	(void)state;
+	fill(r, running, waiting);
+	rig_reload(r, NARROW_AND_OTHER "route via other\n");
+	for (i = 0; i < 2; i++) {
+		j = rig_job(r);
+		assert_true(j->job.id == waiting[i]);
+		assert_string_equal("other", j->job.transport);
+		rig_answer(j, 250, "ok");
+	}
+	empty(r, running);
+}
+
+static void
+move_to_other(struct queue *q, uint64_t id, queue_op_done *done, void *arg)
+{
+	queue_op_move(q, id, "other", done, arg);
+}
+
+static void
+what_waits_in_memory_can_be_moved(void **state)
+{
+	struct rig *r = rig_new(NARROW_AND_OTHER "route via up\n");
+	struct rig_job *running[2], *j;
+	uint64_t waiting[2];
+	size_t i;
+
+	(void)state;
+	fill(r, running, waiting);
+	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_retry,
+	    waiting[0]));
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(QUEUE_OP_DONE, rig_op(r, move_to_other,
+		    waiting[i]));
+		j = rig_job(r);
+		assert_true(j->job.id == waiting[i]);
+		assert_string_equal("other", j->job.transport);
+		rig_answer(j, 250, "ok");
+	}
+	empty(r, running);
+}
+
 int
 main(void)
 {
@@ -188,6 +269,9 @@ main(void)
 		cmocka_unit_test(a_transport_may_become_a_mailbox),
 		cmocka_unit_test(
 		    retries_wait_in_the_store_while_new_mail_waits_in_memory),
+		cmocka_unit_test(
+		    a_new_route_is_heeded_by_what_waits_in_memory),
+		cmocka_unit_test(what_waits_in_memory_can_be_moved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -394,7 +394,7 @@ test_orphans_are_swept_when_they_are_old(void **state)
 	fixture_reopen(f);
 	assert_true(is_there(f, ID(2)));
 
-	set_clock_ahead("120000");
+	set_clock_ahead("1200000");
 	assert_int_equal(store_verify(f->s, NULL, NULL), 299);
 	sweep_all(f, 0);
 	fixture_reopen(f);
