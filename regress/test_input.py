@@ -318,28 +318,46 @@ def test_more_messages_than_the_rate_get_450(relay):
 
 def test_a_denied_address_gets_554_at_the_greeting(relay):
     d = relay(listen="allow 127.0.0.0/8; deny 127.0.0.2")
-    s = socket.socket()
-    s.bind(("127.0.0.2", 0))
-    s.settimeout(10)
-    s.connect(("127.0.0.1", d.port))
-    assert s.recv(1000).startswith(b"554 ")
-    s.close()
+    c = Client(d.port, source="127.0.0.2", hello=False)
+    assert c.greeting[0] == 554 and c.greeting[1][:5] == "5.7.1"
+    c.close()
 
 
 def test_strangers_may_not_relay(relay):
     d = relay(listen="allow 127.0.0.1/32")
-    s = socket.socket()
-    s.bind(("127.0.0.3", 0))
-    s.settimeout(10)
-    s.connect(("127.0.0.1", d.port))
-    c = Client.__new__(Client)
-    c.sock, c.buf, c.caps = s, b"", {}
-    assert c.reply()[0] == 220 and c.ehlo()[0] == 250
+    c = Client(d.port, source="127.0.0.3")
     assert c.cmd("MAIL FROM:<from@here.test>")[0] == 250
     code, text = c.cmd("RCPT TO:<to@there.test>")
     assert (code, text[:5]) == (550, "5.7.1")
     assert c.cmd("DATA")[0] in (503, 554)
     c.quit()
+
+
+def test_percent_hacks_and_source_routes_are_no_way_around(relay):
+    d = relay(listen="allow 127.0.0.1/32", text="local-domains relay.test\n")
+    c = Client(d.port, source="127.0.0.3")
+    c.cmd("MAIL FROM:<from@here.test>")
+    for rcpt in ("to%there.test@elsewhere.test", "@relay.test:to@there.test", "there.test!to@elsewhere.test", '"to@there.test"@elsewhere.test', "to@[127.0.0.1]",
+                 "to@RELAY.test.there.test"):
+        assert c.cmd(f"RCPT TO:<{rcpt}>")[0] in (550, 501, 553), rcpt
+    c.quit()
+
+
+def test_a_client_block_decides_for_its_address(relay):
+    d = relay("client 127.0.0.9 { recipients office@there.test; max-message-size 2K; bare-lf fix }\nclient 127.0.0.8 { rate 2/1h }\n", listen="allow 127.0.0.1/32")
+    c = Client(d.port, source="127.0.0.9")
+    assert c.caps["SIZE"] == "2048"
+    assert c.cmd("MAIL FROM:<from@here.test>")[0] == 250
+    assert c.cmd("RCPT TO:<to@there.test>") == (550, "5.7.1 You may not send to this recipient")
+    assert c.cmd("RCPT TO:<office@there.test>")[0] == 250 and c.cmd("DATA")[0] == 354
+    c.send(message("m").replace(b"\r\n", b"\n") + b"\r\n.\r\n")
+    assert c.reply()[0] == 250
+    assert c.mail("from@here.test", ["office@there.test"], message("big", body=b"x\r\n" * 2000))[0] == 552
+    c.quit()
+    c = Client(d.port, source="127.0.0.8")
+    assert [c.mail("from@here.test", ["to@there.test"], message(f"r{i}"))[0] for i in range(3)] == [250, 250, 450]
+    c.quit()
+    assert until(lambda: len(d.sink.messages) == 3, 8)
 
 
 # commands

@@ -33,6 +33,16 @@ def test_ready_means_that_all_is_there(daemon):
     assert mode(d.spool / "queue") == 0o700
 
 
+def test_it_listens_on_ipv6_and_on_sockets_in_the_file_system(daemon, sink):
+    s = sink()
+    six = free_port("::1")
+    d = daemon(smarthost(s.port) + f"listen [::1]:{six} {{ allow ::1 }}\nlisten unix:{{dir}}/in.sock\n")
+    for ident, c in (("m6", Client(six, host="::1")), ("mu", Client(unix=d.dir / "in.sock")), ("ms", Client(unix=d.run / "submit.sock"))):
+        assert c.mail("from@here.test", ["to@there.test"], message(ident))[0] == 250
+        c.quit()
+    assert until(lambda: len(s.messages) == 3, 8)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root drops privileges")
 def test_only_monitor_stays_root(daemon):
     d = daemon()

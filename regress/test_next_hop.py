@@ -73,6 +73,30 @@ def test_many_messages_use_several_connections(daemon, sink):
     assert s.most == 5
 
 
+def test_by_ipv6_and_by_name(daemon, sink):
+    six, name = sink(host="::1"), sink()
+    d = daemon("retry 1h\n" + f"transport a {{ smarthost [::1]:{six.port} }}\ntransport b {{ smarthost localhost:{name.port} }}\n"
+               "route to six.test via a\nroute via b\n")
+    one(d, "x@six.test")
+    one(d, "x@name.test")
+    assert until(lambda: six.messages and name.messages, 8)
+
+
+def test_source_address_and_helo_are_as_configured(daemon, sink):
+    s = sink()
+    d = daemon(smarthost(s.port, "source-address 127.0.0.5", "helo mail.example.net"))
+    one(d)
+    assert until(lambda: s.messages, 8)
+    assert s.sessions[0].peer[0] == "127.0.0.5" and s.sessions[0].helo == "mail.example.net"
+
+
+def test_a_name_that_cannot_be_resolved_bounces_nothing(daemon):
+    d = daemon(f"retry 1h\nresolver 127.0.0.1:{DeadPort().port}\n" + smarthost(0, hosts="mail.nowhere.test:25"))
+    one(d)
+    line = d.wait_event("delivery", seconds=20)[0]
+    assert line["status"] == "deferred" and line["dsn"].startswith("4.")
+
+
 # recipients
 
 def test_a_hundred_recipients_are_one_transaction(daemon, sink):

@@ -147,3 +147,5 @@ listen 127.0.0.1:{{port}} {{ allow 127.0.0.0/8; max-connections-per-client {SESS
     assert seen == {(ident, rcpt): 1 for ident, (_, _, _, rcpts) in sent.items() for rcpt in rcpts}
     assert len(plain.sessions) <= 20 and len(chunk.sessions) <= 20, "connections are reused"
     assert until(lambda: len(d.events("removed")) == MESSAGES, 15), "nothing stays in the queue"
+    assert d.relayctl("queue", "verify").returncode == 0
+    assert not [f for x in d.spool.iterdir() if len(x.name) == 2 for f in x.iterdir()], "nor in the spool"

@@ -167,6 +167,27 @@ def test_a_server_that_is_down_gets_its_mail_when_it_is_back(daemon, sink):
     assert until(lambda: s.ids() == {(i, "to@there.test"): 1 for i in idents}, 12), s.ids()
 
 
+@pytest.mark.parametrize("size", [100, 60_000, 700_000], ids=["inline", "in the database", "a file"])
+def test_what_waits_survives_a_restart_octet_by_octet(daemon, sink, size):
+    dead = DeadPort()
+    d = daemon(RETRY + smarthost(dead.port))
+    body = bytes(range(14, 256)) * (size // 242) + b"\r\n..\r\n"
+    assert send(d.port, "from@here.test", ["a@there.test", "b@there.test"], message("m", body=body))[0] == 250
+    assert d.wait_event("delivery", status="deferred")
+    d.restart()
+    s = sink(port=dead.release())
+    assert until(lambda: s.messages, 10)
+    m, = s.messages
+    assert m.rcpts == ["a@there.test", "b@there.test"] and m.data.endswith(message("m", body=body))
+    assert until(lambda: d.events("removed"), 5)
+    assert until(lambda: not left(d), 5)
+
+
+def left(d):
+    """Bodies in files of the spool."""
+    return [f for x in d.spool.iterdir() if len(x.name) == 2 for f in x.iterdir()]
+
+
 # servers that lie
 
 LIES = {

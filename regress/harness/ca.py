@@ -1,4 +1,5 @@
 """A certification authority for one test, and what it has signed; made by openssl(1)."""
+import hashlib
 import ssl
 import subprocess
 
@@ -17,13 +18,17 @@ class CA:
     def _run(self, *args):
         subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
 
-    def cert(self, name, *more, days=2):
-        crt, key = self.dir / f"{name}.pem", self.dir / f"{name}.key"
+    def cert(self, name, *more, days=2, file=None, own=False, rsa=False, passphrase=None):
+        """days below 0: it has expired; own: signed by itself; file: what the files are called, when not as the name."""
+        base = self.dir / (file or name)
+        crt, key, ext = (base.with_name(base.name + end) for end in (".pem", ".key", ".ext"))
         san = ",".join(("IP:" if n.replace(".", "").isdigit() else "DNS:") + n for n in (name, *more))
-        ext = self.dir / f"{name}.ext"
         ext.write_text(f"subjectAltName={san}\n")
-        self._run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", crt)
-        self._run("x509", "-req", "-in", crt, "-CA", self.file, "-CAkey", self.key, "-CAcreateserial", "-days", days, "-extfile", ext, "-out", crt)
+        kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        lock = ["-passout", f"pass:{passphrase}"] if passphrase else ["-nodes"]
+        self._run("req", "-newkey", *kind, *lock, "-subj", f"/CN={name}", "-keyout", key, "-out", crt)
+        signer = ["-signkey", key] if own else ["-CA", self.file, "-CAkey", self.key, "-CAcreateserial"]
+        self._run("x509", "-req", "-in", crt, *signer, "-days", days, "-extfile", ext, "-out", crt)
         key.chmod(0o600)
         return crt, key
 
@@ -34,6 +39,12 @@ class CA:
 
     def client(self):
         return ssl.create_default_context(cafile=str(self.file))
+
+    def spki(self, name):
+        """SHA-256 of the public key, in hex."""
+        pem = subprocess.run(["openssl", "x509", "-in", self.dir / f"{name}.pem", "-noout", "-pubkey"], check=True, capture_output=True).stdout
+        der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=pem, check=True, capture_output=True).stdout
+        return hashlib.sha256(der).hexdigest()
 
     def fingerprint(self, name):
         r = subprocess.run(["openssl", "x509", "-in", self.dir / f"{name}.pem", "-noout", "-fingerprint", "-sha256"], check=True, capture_output=True, text=True)

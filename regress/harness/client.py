@@ -16,13 +16,13 @@ def stuffed(data):
 class Client:
     """Client(port) or Client(unix=PATH); cmd() -> (code, text with newlines)."""
 
-    def __init__(self, port=None, host="127.0.0.1", unix=None, timeout=30, hello=True):
+    def __init__(self, port=None, host="127.0.0.1", unix=None, timeout=30, hello=True, source=None):
         if unix:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
             self.sock.connect(str(unix))
         else:
-            self.sock = socket.create_connection((host, port), timeout)
+            self.sock = socket.create_connection((host, port), timeout, (source, 0) if source else None)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf = b""
         self.caps = {}

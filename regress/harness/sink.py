@@ -18,7 +18,7 @@ class Session:
     def __init__(self, number):
         self.number = number
         self.commands = []
-        self.helo = None
+        self.helo = self.peer = None
         self.ahead = []         # stages whose delayed answer was not waited for
         self.tls = False
         self.login = None
@@ -107,6 +107,7 @@ class Sink:
 
     async def _client(self, reader, writer):
         s = Session(len(self.sessions))
+        s.peer = writer.get_extra_info("peername")
         self.sessions.append(s)
         self.open += 1
         self.most = max(self.most, self.open)

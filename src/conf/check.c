@@ -3,15 +3,16 @@
  * of names by every role. */
 #include <stdlib.h>
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/htab.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "conf/aliases.h"
 #include "conf/directives.h"
-#include "mail/address.h"
-#include "mail/domain.h"
+#include "conf/local_choice.h"
 #include "mail/pattern.h"
 
 /* ---- names ---- */
@@ -207,28 +208,47 @@ warn_direct(struct build *b)
 }
 
 static void
+warn_nowhere(struct build *b, const struct local_answer *a)
+{
+	const struct conf *conf = b->conf;
+	size_t i = conf_transport_find(conf, "local");
+	unsigned file, line = line_of(b, "local-domains", &file);
+
+	if (i == SIZE_MAX && a->result != LOCAL_FOUND)
+		conf_warning(b->notes, file, line, "mail for local users "
+		    "(%s) has nowhere to go: define a transport `local`, or "
+		    "name a `postmaster` elsewhere",
+		    conf->local_domains.v[0]);
+	else if (i != SIZE_MAX && b->check_files && a->n == 1 &&
+	    a->v[0].here && conf->transports[i].maildir != NULL &&
+	    conf->transports[i].maildir[0] == '~' &&
+	    getpwnam("postmaster") == NULL)
+		conf_warning(b->notes, file, line, "mail for the postmaster "
+		    "(%s) has nowhere to go: there is no such user, so give "
+		    "`postmaster` or `root` an alias, or name a `postmaster` "
+		    "elsewhere", a->v[0].address);
+}
+
+/* Whatever becomes of others, the postmaster's mail must go somewhere. */
+static void
 warn_local(struct build *b)
 {
 	const struct conf *conf = b->conf;
-	struct slice local, domain;
-	char normal[MAIL_DOMAIN_MAX + 1];
-	unsigned file, line;
-	size_t i;
+	struct strbuf text = STRBUF_INIT, name = STRBUF_INIT;
+	struct local_answer a;
+	struct conf_local *l;
 
-	if (conf_transport_find(conf, "local") != SIZE_MAX)
+	if (conf->local_domains.n == 0)
 		return;
-	mail_address_split(slice_cstr(conf->postmaster), &local, &domain);
-	if (mail_domain_normal(domain, normal) == -1)
-		return;
-	for (i = 0; i < conf->local_domains.n; i++)
-		if (strcmp(conf->local_domains.v[i], normal) == 0)
-			break;
-	if (i == conf->local_domains.n)
-		return;
-	line = line_of(b, "local-domains", &file);
-	conf_warning(b->notes, file, line, "mail for local users (%s) has "
-	    "nowhere to go: define a transport `local`, or name a "
-	    "`postmaster` elsewhere", conf->local_domains.v[0]);
+	conf_aliases_text(b->tree, conf, &text);
+	l = conf_local_new(conf, strbuf_slice(&text));
+	strbuf_printf(&name, "postmaster@%s", conf->local_domains.v[0]);
+	conf_local_resolve(l, strbuf_cstr(&name), conf->max_recipients, &a);
+	warn_nowhere(b, &a);
+	local_answer_clear(&a);
+	conf_local_free(&l);
+	strbuf_free(&name);
+	strbuf_free(&text);
 }
 
 static void

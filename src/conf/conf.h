@@ -256,7 +256,8 @@ struct conf {
 	char *tls_ca;			/* PEM bytes in delivery's view */
 	char *etc_hosts;		/* delivery's view: what /etc/hosts
 					 * held; else NULL */
-	char *aliases;
+	char *aliases;			/* a file; in queue's view the text,
+					 * mail/aliases.h; NULL: none */
 	struct conf_list local_domains;
 	char *qualify_domain;
 	unsigned listeners, deliveries;	/* processes */

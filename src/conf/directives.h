@@ -24,6 +24,8 @@ enum conf_arg {
 	ARG_PATH,		/* relative to the file; char * */
 	ARG_FILE,		/* the same, and it must be there; a view holds
 				 * its contents; char * */
+	ARG_ALIASES,		/* a file of aliases; a view holds them with
+				 * what they include; char * */
 	ARG_CERTIFICATE,	/* FILE [key FILE] ...; by `set` */
 	ARG_SECRET,		/* VALUE | file FILE | ...; by `set` */
 	ARG_UIDS,		/* use-by; by `set` */

@@ -124,6 +124,8 @@ dump_block(const struct conf_stmt *s, enum conf_context ctx,
 	size_t i;
 
 	for (i = 0; i < s->n_kids; i++) {
+		if (s->kids[i].implied)
+			continue;
 		name = s->kids[i].w[0].s;
 		d = ctx == CTX_NONE ? NULL : conf_directive_find(ctx, name);
 		if (d == NULL && ctx == CTX_ACCOUNT)
@@ -138,7 +140,8 @@ written(const struct conf_tree *tree, const char *name)
 	size_t i;
 
 	for (i = 0; i < tree->root.n_kids; i++)
-		if (word_is(&tree->root.kids[i].w[0], name))
+		if (word_is(&tree->root.kids[i].w[0], name) &&
+		    !tree->root.kids[i].implied)
 			return true;
 	return false;
 }
@@ -162,6 +165,8 @@ dump_computed(const struct conf_tree *tree, const struct conf *conf,
 			strbuf_printf(out, " %s", conf->local_domains.v[i]);
 		strbuf_putc(out, '\n');
 	}
+	if (!written(tree, "aliases") && conf->aliases != NULL)
+		strbuf_printf(out, "aliases %s\n", conf->aliases);
 	if (written(tree, "listen"))
 		return;
 	for (i = 0; i < conf->n_listens; i++)

@@ -196,6 +196,7 @@ build_value(struct build *b, const struct conf_stmt *s,
 		*(char **)field = build_path(b, s, w);
 		break;
 	case ARG_FILE:
+	case ARG_ALIASES:
 		build_file(b, s, field);
 		break;
 	case ARG_DURATION:

@@ -50,7 +50,7 @@ static const struct conf_directive rows[] = {
 { "dnssec", "on|off", ARG_BOOL, NOW, D, 0, AT(dnssec), .deflt = "on" },
 { "trust-anchor", "FILE", ARG_FILE, NOW, D, 0, AT(trust_anchor) },
 { "tls-ca", "FILE", ARG_FILE, NOW, D, 0, AT(tls_ca) },
-{ "aliases", "FILE", ARG_FILE, LATER, Q, 0, AT(aliases) },
+{ "aliases", "FILE", ARG_ALIASES, NOW, Q, 0, AT(aliases) },
 { "local-domains", "NAME...", ARG_HOSTS, NOW, L | Q, LIST,
     AT(local_domains) },
 { "qualify-domain", "NAME", ARG_HOST, NOW, L | Q, 0, AT(qualify_domain) },

@@ -3,6 +3,7 @@
  * are told. */
 #include "conf/load.h"
 
+#include "conf/aliases.h"
 #include "conf/build.h"
 #include "conf/facts.h"
 
@@ -18,7 +19,10 @@ conf_load(const char *path, const struct conf_reader *reader,
 		t->reader = *reader;
 	if (conf_parse(t, path, &notes) == 0) {
 		conf_facts_load(t);
+		conf_aliases_default(t);
 		conf = conf_build(t, CONF_MONITOR, check_files, &notes);
+		if (notes.n_errors == 0)
+			conf_aliases_check(t, conf, &notes);
 	}
 	conf_notes_render(&notes, t->files, t->n_files, m);
 	if (notes.n_errors > 0)

@@ -32,6 +32,7 @@ struct conf_stmt {
 	bool block;		/* `{ }` was written, may be empty */
 	bool bad;		/* an error was told: not looked into */
 	bool hidden;		/* in a view: arguments left out */
+	bool implied;		/* not written: found on the machine */
 };
 
 struct conf_file {

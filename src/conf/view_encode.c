@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/aliases.h"
 #include "conf/directives.h"
 #include "conf/facts.h"
 #include "conf/view.h"
@@ -100,6 +101,21 @@ put_words(struct encoder *en, const struct conf_stmt *s, size_t from,
 {
 	for (; from < to; from++)
 		put_word(en, s->w[from].s, s->w[from].quoted);
+}
+
+static int
+put_aliases(struct encoder *en, const struct conf_stmt *s)
+{
+	struct strbuf text = STRBUF_INIT;
+	int rc = conf_aliases_flatten(en->tree, conf_resolve_path(en->tree,
+	    en->arena, s->file, s->w[1].s), NULL, &text, en->e);
+
+	put_u32(en, s->n);
+	put_words(en, s, 0, 1);
+	if (rc == 0)
+		put_word(en, strbuf_cstr(&text), true);
+	strbuf_free(&text);
+	return rc;
 }
 
 /* `password file F` becomes `password VALUE`; the rest stays as it is. */
@@ -191,6 +207,8 @@ put_arguments(struct encoder *en, const struct conf_stmt *s,
 		put_u32(en, s->n);
 		put_words(en, s, 0, 1);
 		return put_file(en, s, &s->w[1]);
+	case ARG_ALIASES:
+		return put_aliases(en, s);
 	case ARG_PATH:
 		put_u32(en, s->n);
 		put_words(en, s, 0, 1);
@@ -350,6 +368,34 @@ tell_file(const struct file_walk *k, const struct conf_stmt *s, size_t i,
 		    s->w[i].s), d->roles);
 }
 
+struct included {
+	const struct file_walk *walk;
+	unsigned roles;
+};
+
+static void
+tell_one_included(void *arg, const char *path)
+{
+	const struct included *in = arg;
+
+	in->walk->cb(in->walk->arg, path, in->roles);
+}
+
+static void
+tell_included(const struct file_walk *k, const struct conf_stmt *s,
+    const struct conf_directive *d)
+{
+	struct included in = { k, d->roles };
+	struct conf_alias_watch w = { tell_one_included, NULL, &in };
+	struct strbuf text = STRBUF_INIT;
+	struct err e = { 0 };
+
+	if (s->n == 2)
+		(void)conf_aliases_flatten(k->tree, conf_resolve_path(k->tree,
+		    k->arena, s->file, s->w[1].s), &w, &text, &e);
+	strbuf_free(&text);
+}
+
 static void
 walk_statement(const struct file_walk *k, const struct conf_stmt *s,
     const struct conf_directive *d)
@@ -360,6 +406,10 @@ walk_statement(const struct file_walk *k, const struct conf_stmt *s,
 	switch (d->arg) {
 	case ARG_FILE:
 		tell_file(k, s, 1, d);
+		break;
+	case ARG_ALIASES:
+		tell_file(k, s, 1, d);
+		tell_included(k, s, d);
 		break;
 	case ARG_CERTIFICATE:
 		if (s->n == 2 && word_is(&s->w[1], "auto"))

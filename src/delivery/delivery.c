@@ -136,6 +136,9 @@ queue_closed(void *arg, const struct err *why)
 	log_msg(d->base.draining ? LL_DEBUG : LL_WARN, "peer",
 	    "queue is gone: %s", why->text);
 	queue_gone(d);
+	/* It lives: only a process that is started anew gets a channel. */
+	if (!port_peer_ended(why))
+		role_exit(&d->base);
 }
 
 static int

@@ -24,10 +24,15 @@ enum msg_type {
 	MSG_ROLE_READY = 20,
 	MSG_LOCAL_JOB,		/* queue; fd: the message; request;
 				 * struct msg_local */
-	MSG_LOCAL_DONE,		/* reply: struct msg_local_done */
+	MSG_LOCAL_DONE,		/* reply to this and to MSG_LOCAL_USER:
+				 * struct msg_local_done */
 	MSG_ROLE_PONG,		/* reply to MSG_ROLE_PING */
+	MSG_ROLE_BAD,		/* queue: struct msg_peer; this peer is not
+				 * sane: end it, and bring another one */
 	MSG_SECRET,		/* auth, request: struct msg_secret */
 	MSG_SECRET_DONE,	/* reply: struct msg_secret_done */
+	MSG_LOCAL_USER,		/* queue, request: would it be delivered, as
+				 * far as passwd says?  struct msg_local */
 	/* listener <-> queue */
 	MSG_SPOOL_WANT = 40,	/* request: a descriptor for a body */
 	MSG_SPOOL_FILE,		/* reply, fd; or MSG_DONE when there is none */

@@ -128,6 +128,12 @@ port_fail(struct port *p, const struct err *why)
 	loop_defer(p->loop, &p->end_task);
 }
 
+bool
+port_peer_ended(const struct err *why)
+{
+	return why->code == 0 || why->code == EPIPE || why->code == ECONNRESET;
+}
+
 static void
 port_reap(void *arg)
 {
@@ -194,9 +200,14 @@ bad(struct err *e, const char *what)
 
 /* A whole message or transfer: to the request that waits or to the owner. */
 static int
-port_deliver(struct port *p, uint16_t flags, struct port_message *m,
+port_deliver(struct port *p, uint16_t flags, struct port_message *m, int *fd,
     struct err *e)
 {
+	if (flags & PACKET_FD) {
+		m->with_fd = true;
+		m->fd = *fd;
+		*fd = -1;
+	}
 	if (!(flags & PACKET_REPLY))
 		return p->h.message(p->arg, m, e);
 	if (htab_get_u64(p->requests, m->ref) != NULL)
@@ -252,7 +263,7 @@ transfer_begin(struct port *p, const struct packet_head *h, struct slice data,
 
 static int
 transfer_part(struct port *p, const struct packet_head *h, struct slice data,
-    struct port_message *m, struct err *e)
+    struct port_message *m, int *fd, struct err *e)
 {
 	size_t n;
 	int rc;
@@ -274,7 +285,7 @@ transfer_part(struct port *p, const struct packet_head *h, struct slice data,
 	m->data = strbuf_slice(&p->x.meta);
 	m->body = strbuf_slice(&p->x.body);
 	p->x.active = false;
-	rc = port_deliver(p, h->flags, m, e);
+	rc = port_deliver(p, h->flags, m, fd, e);
 	strbuf_free(&p->x.meta);
 	strbuf_free(&p->x.body);
 	return rc;
@@ -282,7 +293,7 @@ transfer_part(struct port *p, const struct packet_head *h, struct slice data,
 
 static int
 transfer_whole(struct port *p, const struct packet_head *h, struct slice data,
-    struct port_message *m, struct err *e)
+    struct port_message *m, int *fd, struct err *e)
 {
 	struct wire_reader r = wire_reader(data);
 
@@ -292,7 +303,7 @@ transfer_whole(struct port *p, const struct packet_head *h, struct slice data,
 		return bad(e, "transfer that does not fit its message");
 	if (port_charge(p, m->data.n + m->body.n, e) < 0)
 		return -1;
-	return port_deliver(p, h->flags, m, e);
+	return port_deliver(p, h->flags, m, fd, e);
 }
 
 int
@@ -302,20 +313,15 @@ port_take(struct port *p, const struct packet_head *h, struct slice data,
 	struct port_message m = { h->type, h->ref, data,
 	    slice_of("", 0), false, -1 };
 
-	if (h->flags & PACKET_FD) {
-		m.with_fd = true;
-		m.fd = *fd;
-		*fd = -1;
-	}
 	if (h->flags & PACKET_CREDIT)
 		return port_credit(p, h->ref, e);
 	if (h->flags & PACKET_BEGIN)
 		return transfer_begin(p, h, data, e);
 	if (h->flags & PACKET_PART)
-		return transfer_part(p, h, data, &m, e);
+		return transfer_part(p, h, data, &m, fd, e);
 	if (h->flags & PACKET_WHOLE)
-		return transfer_whole(p, h, data, &m, e);
-	return port_deliver(p, h->flags, &m, e);
+		return transfer_whole(p, h, data, &m, fd, e);
+	return port_deliver(p, h->flags, &m, fd, e);
 }
 
 /* ---- what goes ---- */
@@ -329,12 +335,9 @@ send_one(struct port *p, uint16_t type, uint16_t flags, uint64_t ref,
 
 	if (fd >= 0)
 		h.flags |= PACKET_FD;
-	if (p->dead) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
 	out = port_socket_room(p, PACKET_HEAD + h.n, fd);
+	if (out == NULL)
+		return;
 	packet_put_head(out, &h);
 	strbuf_add_slice(out, a);
 	strbuf_add_slice(out, b);
@@ -399,13 +402,15 @@ transfer(struct port *p, uint16_t type, uint64_t ref, struct slice meta,
 	size_t i;
 
 	p->credit -= (int64_t)(meta.n + body.n);
-	if (4 + meta.n + body.n <= PORT_MESSAGE_MAX && !p->dead) {
+	if (4 + meta.n + body.n <= PORT_MESSAGE_MAX) {
 		struct packet_head h = { (uint32_t)(4 + meta.n + body.n),
 		    type, PACKET_WHOLE, ref };
 
 		if (fd >= 0)
 			h.flags |= PACKET_FD;
 		out = port_socket_room(p, PACKET_HEAD + h.n, fd);
+		if (out == NULL)
+			return;
 		packet_put_head(out, &h);
 		wire_put_slice(out, meta);
 		strbuf_add_slice(out, body);

@@ -9,8 +9,9 @@
  *
  * Credit: the sender of transfers may have `credit` octets outstanding; the
  * receiver gives them back with port_grant() when it has done with them.
- * Nothing here ever blocks.  What is garbage ends the port: closed() is
- * called with the reason, and the owner treats the peer as dead.
+ * Nothing here ever blocks.  What is garbage, or a peer that reads nothing
+ * while very much is sent to it, ends the port: closed() is called with the
+ * reason, and the owner treats the peer as dead.
  */
 #ifndef IPC_PORT_H
 #define IPC_PORT_H
@@ -56,6 +57,9 @@ struct port *port_new(struct loop *loop, int fd, const char *name,
 /* Flushes what is queued if the socket takes it; pending requests are
  * forgotten without a call. */
 void port_free(struct port **p);
+/* Of closed(): the peer has ended by itself.  Else it, or the channel, cannot
+ * be worked with any more. */
+bool port_peer_ended(const struct err *why);
 const char *port_name(const struct port *p);
 
 /* m is NULL when the peer died or the deadline (ms, 0: none) passed. */

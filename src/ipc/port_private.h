@@ -49,6 +49,7 @@ struct port {
 	struct loop_task flush_task;
 	TAILQ_HEAD(port_packet_head, port_packet) out;
 	size_t out_n;			/* octets in out */
+	size_t out_fds;			/* descriptors in out */
 	char *in;			/* packets of one read */
 };
 
@@ -56,7 +57,8 @@ struct port {
 void port_socket_open(struct port *p, int fd);
 void port_socket_close(struct port *p);
 void port_socket_flush(struct port *p);
-/* Room for a message of n octets, with fd (owned) in a packet of its own. */
+/* Room for a message of n octets, with fd (owned) in a packet of its own;
+ * NULL when the port is dead, or dies of it. */
 struct strbuf *port_socket_room(struct port *p, size_t n, int fd);
 
 /* port.c */

@@ -13,6 +13,8 @@
 #include "ipc/port_private.h"
 
 #define READ_PACKETS 4
+#define BACKLOG_MAX (64u << 20)		/* octets that wait to be written */
+#define BACKLOG_FDS_MAX 4096u
 
 union fd_control {
 	struct cmsghdr align;
@@ -24,23 +26,46 @@ packet_free(struct port *p, struct port_packet *k)
 {
 	TAILQ_REMOVE(&p->out, k, link);
 	p->out_n -= k->b.n;
-	if (k->fd >= 0)
+	if (k->fd >= 0) {
 		close(k->fd);
+		p->out_fds--;
+	}
 	strbuf_free(&k->b);
 	free(k);
+}
+
+/* The credit and the roles' own limits keep a sane peer far below these. */
+static bool
+is_full(struct port *p, size_t n, int fd)
+{
+	struct err e;
+
+	if (p->out_n + n <= BACKLOG_MAX && (fd < 0 ||
+	    p->out_fds < BACKLOG_FDS_MAX))
+		return false;
+	err_set(&e, ENOBUFS, "%s does not read what it is sent", p->name);
+	port_fail(p, &e);
+	return true;
 }
 
 struct strbuf *
 port_socket_room(struct port *p, size_t n, int fd)
 {
-	struct port_packet *k = TAILQ_LAST(&p->out, port_packet_head);
+	struct port_packet *k;
 
+	if (p->dead || is_full(p, n, fd)) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	k = TAILQ_LAST(&p->out, port_packet_head);
 	if (k == NULL || fd >= 0 || k->fd >= 0 || k->b.n + n > PACKET_MAX) {
 		k = mem_zalloc(sizeof(*k));
 		k->fd = fd;
 		TAILQ_INSERT_TAIL(&p->out, k, link);
 	}
 	p->out_n += n;
+	p->out_fds += fd >= 0;
 	loop_at_end(p->loop, &p->flush_task);
 	return &k->b;
 }
@@ -160,7 +185,9 @@ port_readable(struct port *p)
 		m[i].msg_hdr.msg_iov = &iov[i];
 		m[i].msg_hdr.msg_iovlen = 1;
 		m[i].msg_hdr.msg_control = &control[i];
-		m[i].msg_hdr.msg_controllen = sizeof(control[i]);
+		/* Not its size with the padding: a second descriptor would
+		 * fit there, and stay open. */
+		m[i].msg_hdr.msg_controllen = CMSG_LEN(sizeof(int));
 	}
 	n = recvmmsg(p->fd, m, READ_PACKETS, MSG_DONTWAIT | MSG_CMSG_CLOEXEC,
 	    NULL);

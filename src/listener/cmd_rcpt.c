@@ -4,6 +4,7 @@
 #include "listener/session.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "ipc/msg.h"
@@ -11,6 +12,8 @@
 #include "mail/smtp_params.h"
 
 #define VERIFY_MS 30000
+/* The rest is for the other strings of the envelope. */
+#define RECIPIENTS_OCTETS (PORT_META_MAX - 128u * 1024)
 
 /* Recipients with a bare local part count as local: their domain is ours. */
 static bool
@@ -58,11 +61,29 @@ pending_clear(struct transaction *tx)
 	tx->pending = (struct recipient){ 0 };
 }
 
+static size_t
+recipient_octets(const struct recipient *r)
+{
+	return strlen(r->address) + (r->orcpt != NULL ? strlen(r->orcpt) : 0) +
+	    8;
+}
+
+/* All of them have to fit what goes to the queue in one piece. */
+static bool
+is_crowded(const struct session *s)
+{
+	const struct transaction *tx = s->tx;
+
+	return tx->env.recipient_count >= s->owner->conf->max_recipients ||
+	    tx->octets + recipient_octets(&tx->pending) > RECIPIENTS_OCTETS;
+}
+
 static void
 accept_pending(struct session *s)
 {
 	struct recipient *r = &s->tx->pending;
 
+	s->tx->octets += recipient_octets(r);
 	envelope_add_recipient(&s->tx->env, slice_cstr(r->address), r->notify,
 	    slice_cstr(r->orcpt));
 	pending_clear(s->tx);
@@ -153,7 +174,7 @@ smtpd_rcpt(struct session *s, const struct smtp_command *c)
 	}
 	local = is_local(s, &r.path);
 	pending_set(s, &r);
-	if (tx->env.recipient_count >= s->owner->conf->max_recipients)
+	if (is_crowded(s))
 		id = REFUSE_MAX_RECIPIENTS;
 	else if (!local)
 		id = may_relay(s);

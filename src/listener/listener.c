@@ -191,6 +191,9 @@ on_queue_closed(void *arg, const struct err *why)
 
 	log_msg(is_replaced(why) ? LL_DEBUG : LL_WARN, "queue", "gone: %s",
 	    why->text);
+	/* It lives: only a process that is started anew gets a channel. */
+	if (!is_replaced(why) && !port_peer_ended(why))
+		role_exit(&l->base);
 	l->queue = NULL;		/* nothing more is asked of it */
 	requests_lost(l, queue);
 	port_free(&queue);

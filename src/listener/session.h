@@ -48,6 +48,7 @@ enum session_state {
 /* A message on its way in.  Kept with its memory for the next one. */
 struct transaction {
 	struct envelope env;
+	size_t octets;			/* of its recipients, encoded */
 	struct recipient pending;	/* that is being verified */
 	struct dot_decoder decoder;
 	struct strbuf text;		/* the body, or what of it is not yet

@@ -2,6 +2,7 @@
  * each alias once, so its time is bounded by the table whatever it holds. */
 #include "mail/alias_table.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,14 +23,14 @@ struct alias {
 	struct alias_target *v;
 	size_t n;
 	bool busy;			/* on the way that is being gone */
-	unsigned run;			/* the last expansion that took it */
+	uint64_t run;			/* the last expansion that took it */
 };
 
 struct alias_table {
 	struct htab *names;		/* lower case, no quotes */
 	struct alias *deflt;
 	struct alias *last;		/* while it is read; NULL: left out */
-	unsigned run;
+	uint64_t run;
 };
 
 struct expansion {

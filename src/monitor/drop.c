@@ -51,28 +51,38 @@ same_file(const struct drop *d)
 	    st.st_ino == d->st.st_ino && st.st_dev == d->st.st_dev;
 }
 
+/* -1: it is still there, and would be taken again at once. */
+static int
+drop_aside(struct drop *d, const char *why)
+{
+	char aside[NAME_MAX + 1];
+
+	/* The end of a long name is left out: the new one must fit too. */
+	snprintf(aside, sizeof(aside), ".%.*s.refused", NAME_MAX - 9,
+	    d->name);
+	log_msg(LL_ERROR, "drop", "%s of uid %u is refused, and kept as %s: "
+	    "%s", d->name, (unsigned)d->st.st_uid, aside, why);
+	return same_file(d) ? renameat(d->dir, d->name, d->dir, aside) : 0;
+}
+
 static void
 drop_done(void *arg, uint8_t status, const char *text)
 {
 	struct drop *d = arg;
-	char aside[NAME_MAX + 16];
+	int rc = -1;
 
 	d->run = NULL;
-	if (status == 0) {
-		if (same_file(d))
-			(void)unlinkat(d->dir, d->name, 0);
-	} else if (status == EX_TEMPFAIL) {
+	if (status == 0)
+		rc = same_file(d) ? unlinkat(d->dir, d->name, 0) : 0;
+	else if (status != EX_TEMPFAIL)
+		rc = drop_aside(d, text);
+	if (rc < 0 && status != EX_TEMPFAIL)
+		log_msg(LL_ERROR, "drop", "%s cannot be taken away: %s",
+		    d->name, strerror(errno));
+	if (rc == 0)
+		drop_scan(d);
+	else				/* the others would fare no better */
 		loop_timer_set(d->m->loop, &d->rescan, RESCAN);
-		return;			/* the others would fare no better */
-	} else {
-		snprintf(aside, sizeof(aside), ".%s.refused", d->name);
-		log_msg(LL_ERROR, "drop", "%s of uid %u is refused, and kept "
-		    "as %s: %s", d->name, (unsigned)d->st.st_uid, aside,
-		    text);
-		if (same_file(d))
-			(void)renameat(d->dir, d->name, d->dir, aside);
-	}
-	drop_scan(d);
 }
 
 /* A copy that its owner cannot change any more; -1. */

@@ -77,6 +77,25 @@ fill_path(struct strbuf *out, const char *p, const char *home,
 	}
 }
 
+/* As written, else in lower case: people write Root@ and Bob@. */
+static bool
+find_user(char *user, struct identity *who, char *home, size_t n)
+{
+	char low[256];
+	size_t i;
+
+	if (identity_user(user, who, home, n))
+		return true;
+	for (i = 0; user[i] != 0; i++)
+		low[i] = (char)(user[i] >= 'A' && user[i] <= 'Z' ?
+		    user[i] + 32 : user[i]);
+	low[i] = 0;
+	if (strcmp(low, user) == 0 || !identity_user(low, who, home, n))
+		return false;
+	strcpy(user, low);
+	return true;
+}
+
 /* 0, or the exit status with *why. */
 static uint8_t
 plan_make(struct monitor *m, const struct conf_transport *t,
@@ -97,7 +116,7 @@ plan_make(struct monitor *m, const struct conf_transport *t,
 	user[n] = 0;
 	plan->who = m->who[ROLE_QUEUE];
 	known = (t->maildir[0] == '~' || strstr(t->maildir, "%u") != NULL) &&
-	    identity_user(user, &found, home, sizeof(home));
+	    find_user(user, &found, home, sizeof(home));
 	if (t->maildir[0] == '~' && !known)
 		return EX_NOUSER;
 	if (known && found.uid == 0 && geteuid() == 0) {
@@ -173,6 +192,30 @@ local_job_start(struct monitor *m, struct port_message *msg, struct err *e)
 	}
 	if (status != 0)
 		answer(m, msg->ref, status, why);
+	msg_local_clear(&l);
+	return 0;
+}
+
+int
+local_job_ask(struct monitor *m, struct port_message *msg, struct err *e)
+{
+	const char *why = "the transport is not there any more";
+	struct plan plan = { .path = STRBUF_INIT };
+	uint8_t status = EX_TEMPFAIL;
+	struct msg_local l;
+	size_t i;
+
+	if (msg->fd >= 0)
+		close(msg->fd);
+	if (msg_local_decode(msg->data, &l) < 0)
+		return err_set(e, -1, "a question for a user is garbage");
+	i = conf_transport_find(m->conf, l.transport);
+	if (i != SIZE_MAX &&
+	    m->conf->transports[i].kind == TRANSPORT_MAILDIR)
+		status = plan_make(m, &m->conf->transports[i], l.recipient,
+		    &plan, &why);
+	answer(m, msg->ref, status, status == 0 ? "" : why);
+	strbuf_free(&plan.path);
 	msg_local_clear(&l);
 	return 0;
 }

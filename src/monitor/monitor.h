@@ -95,6 +95,8 @@ struct monitor {
 /* supervise.c */
 void supervise_start(struct monitor *m);	/* one of each, as configured */
 void supervise_child(struct monitor *m, pid_t pid, int status);
+/* A struct msg_peer: queue cannot work with that process any more. */
+int supervise_accused(struct monitor *m, struct slice data, struct err *e);
 void supervise_stop(struct monitor *m, int status);
 void supervise_kill(struct monitor *m);		/* the time is up */
 void supervise_reload(struct monitor *m);	/* a new set on m->conf */
@@ -141,6 +143,9 @@ int logging_open(struct monitor *m, struct err *e);
 
 /* local_job.c */
 int local_job_start(struct monitor *m, struct port_message *msg,
+    struct err *e);
+/* Answers whether the recipient could be delivered to at all. */
+int local_job_ask(struct monitor *m, struct port_message *msg,
     struct err *e);
 void local_job_forget(struct monitor *m);	/* queue is gone */
 

@@ -89,6 +89,14 @@ process_message(void *arg, struct port_message *msg, struct err *e)
 		if (p->role == ROLE_QUEUE)
 			return local_job_start(p->m, msg, e);
 		break;
+	case MSG_LOCAL_USER:
+		if (p->role == ROLE_QUEUE)
+			return local_job_ask(p->m, msg, e);
+		break;
+	case MSG_ROLE_BAD:
+		if (p->role == ROLE_QUEUE && msg->fd < 0)
+			return supervise_accused(p->m, msg->data, e);
+		break;
 	case MSG_SECRET:
 		if (p->role == ROLE_AUTH)
 			return secret_ask(p, msg, e);

@@ -10,6 +10,7 @@
  */
 #include <sys/wait.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -311,6 +312,25 @@ supervise_kill(struct monitor *m)
 			kill(p->pid, SIGKILL);
 		}
 	}
+}
+
+int
+supervise_accused(struct monitor *m, struct slice data, struct err *e)
+{
+	struct msg_peer bad;
+	struct process *p;
+
+	if (msg_peer_decode(data, &bad) < 0 || (bad.role != ROLE_LISTENER &&
+	    bad.role != ROLE_DELIVERY))
+		return err_set(e, EPROTO, "a complaint that is garbage");
+	TAILQ_FOREACH(p, &m->processes, link) {
+		if (p->role != bad.role || p->slot != bad.slot || p->pid == 0)
+			continue;
+		log_msg(LL_ERROR, "role", "%s (pid %d): queue cannot work "
+		    "with it, killing it", role_name(p->role), (int)p->pid);
+		kill(p->pid, SIGKILL);
+	}
+	return 0;
 }
 
 static void

@@ -220,7 +220,7 @@ bounce_record(struct message *m, const char *to, uint64_t id, unsigned flags,
 		envelope_set(&env->account, slice_cstr(m->rec->account));
 	(void)envelope_add_recipient(env, slice_cstr(to), MAIL_NOTIFY_NEVER,
 	    slice_of(NULL, 0));
-	route_localize(m->q, env);
+	(void)names_expand(m->q, env);
 	return record_new(env);
 }
 
@@ -238,6 +238,32 @@ bounce_line(const struct message *m, uint64_t report, const char *to,
 	log_end();
 }
 
+/* Where it is due: once for each lane that its recipients are in. */
+static void
+bounce_due(struct message *m, struct store_change *c, struct record *r)
+{
+	size_t i, k, first = m->reports.n;
+	struct route_pick pick;
+	struct due_key *key;
+
+	for (i = 0; i < r->env->recipient_count; i++) {
+		route_pick(m->q, r, i, &pick);
+		r->rcpt[i].lane = lane_line(pick.via[0], LINE_FRESH);
+		r->rcpt[i].due = r->env->received_ms;
+		for (k = first; k < m->reports.n; k++)
+			if (m->reports.v[k].lane == r->rcpt[i].lane)
+				break;
+		if (k < m->reports.n)
+			continue;
+		key = mem_push(&m->reports.v, &m->reports.n, sizeof(*key));
+		key->lane = r->rcpt[i].lane;
+		key->time = r->rcpt[i].due;
+	}
+	for (k = first; k < m->reports.n; k++)
+		store_due_add(c, m->reports.v[k].lane, m->reports.v[k].time,
+		    r->env->id);
+}
+
 /* Puts the report into the change.  A postmaster whom nothing here delivers to
  * keeps it waiting, where an administrator sees it. */
 static void
@@ -246,25 +272,41 @@ bounce_store(struct message *m, struct store_change *c,
 {
 	uint64_t id = id_new(m->q);
 	struct strbuf text = STRBUF_INIT;
-	struct route_pick pick;
-	struct due_key *key;
 	struct record *r;
 	unsigned flags;
 
 	flags = bounce_compose(m, rcpt, n, to, id, &text);
 	r = bounce_record(m, to, id, flags, strbuf_slice(&text));
-	route_pick(m->q, r, 0, &pick);
-	key = mem_push(&m->reports.v, &m->reports.n, sizeof(*key));
-	key->lane = lane_line(pick.via[0], LINE_FRESH);
-	key->time = r->env->received_ms;
-	r->rcpt[0].lane = key->lane;
-	r->rcpt[0].due = key->time;
+	bounce_due(m, c, r);
 	store_new_message(c, r, strbuf_slice(&text));
-	store_due_add(c, key->lane, key->time, id);
 	store_count(c, COUNT_QUEUED, 1);
 	bounce_line(m, id, to, NULL);
 	record_free(&r);
 	strbuf_free(&text);
+}
+
+/* Did it go there?  By an alias, too. */
+static bool
+bounce_went_to(const struct message *m, const char *to)
+{
+	const struct envelope *env = m->rec->env;
+	struct local_answer a = { 0 };
+	bool found = false;
+	size_t i, k;
+
+	if (route_is_local(m->q, to))
+		conf_local_resolve(m->q->names, to, m->q->conf->max_recipients,
+		    &a);
+	for (i = 0; i < env->recipient_count && !found; i++) {
+		found = mail_address_same(slice_cstr(
+		    env->recipients[i].address), slice_cstr(to));
+		for (k = 0; k < a.n && !found; k++)
+			found = mail_address_same(slice_cstr(
+			    env->recipients[i].address),
+			    slice_cstr(a.v[k].address));
+	}
+	local_answer_clear(&a);
+	return found;
 }
 
 /* A report about a report may only go to a postmaster that is not the one
@@ -272,18 +314,10 @@ bounce_store(struct message *m, struct store_change *c,
 static bool
 bounce_is_final(const struct message *m, const char *to)
 {
-	const struct envelope *env = m->rec->env;
-	size_t i;
-
 	if (to == NULL || to[0] == 0)
 		return true;
-	if (env->protocol != MAIL_PROTO_REPORT)
-		return false;
-	for (i = 0; i < env->recipient_count; i++)
-		if (mail_address_same(slice_cstr(env->recipients[i].address),
-		    slice_cstr(to)))
-			return true;
-	return false;
+	return m->rec->env->protocol == MAIL_PROTO_REPORT &&
+	    bounce_went_to(m, to);
 }
 
 static size_t

@@ -91,14 +91,9 @@ ingest_want(struct peer *p, const struct port_message *pm)
 void
 ingest_verify(struct peer *p, const struct port_message *pm)
 {
-	struct queue *q = p->q;
 	char *address = slice_dup(pm->data);
 
-	if (q->local != NULL || q->postmaster_elsewhere ||
-	    !route_is_local(q, address))
-		peer_answer(p, pm->ref, 250, 1, 5, "Ok");
-	else
-		peer_answer(p, pm->ref, 550, 1, 1, "User unknown");
+	names_verify(p, pm->ref, address);
 	free(address);
 }
 
@@ -211,7 +206,6 @@ ingest_store(struct peer *p, struct port_message *pm, struct envelope *env)
 	struct record *r;
 	uint64_t now = clock_real_ms();
 
-	route_localize(q, env);
 	r = record_new(env);
 	choose_account(q, r);
 	m = message_new(q, &r);
@@ -264,6 +258,18 @@ ingest_mail(struct peer *p, struct port_message *pm, struct err *e)
 	if (disk_short(q)) {
 		refuse(p, pm, 452, 3, 1, "Insufficient system storage");
 		goto refused;
+	}
+	switch (names_expand(q, env)) {
+	case LOCAL_LATER:
+		refuse(p, pm, 451, 3, 0, "A list of recipients cannot be "
+		    "read, try again later");
+		goto refused;
+	case LOCAL_TOO_MANY:
+		refuse(p, pm, 550, 5, 3, "Aliases make too many recipients "
+		    "of these");
+		goto refused;
+	default:
+		break;
 	}
 	ingest_store(p, pm, env);
 	return 0;

@@ -18,6 +18,7 @@
 #include "base/htab.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "conf/local_choice.h"
 #include "ipc/port.h"
 #include "ipc/role.h"
 #include "queue/queue.h"
@@ -180,9 +181,9 @@ struct queue {
 	struct role_base base;
 	struct loop *loop;
 	struct conf *conf;
-	struct htab *local_domains;	/* normal form -> itself */
+	struct conf_local *names;	/* local-domains and aliases */
+	TAILQ_HEAD(question_list, question) questions;	/* to monitor */
 	const struct conf_transport *local;	/* named `local`, or NULL */
-	bool postmaster_elsewhere;
 
 	struct store *store;
 	struct loop_waker *waker;
@@ -322,11 +323,18 @@ void lane_error(struct lane *l, enum job_class class, const char *text);
 /* ---- route.c ---- */
 void route_configure(struct queue *q);
 bool route_is_local(const struct queue *q, const char *address);
-/* Recipients of local-domains that go to the postmaster get that address. */
-void route_localize(const struct queue *q, struct envelope *env);
 void route_pick(struct queue *q, const struct record *r, size_t i,
     struct route_pick *out);
 char *route_text(const struct conf_route *route);
+
+/* ---- names.c ---- */
+/* Answers a listener, at once or later, whether an address is to be taken. */
+void names_verify(struct peer *p, uint64_t ref, const char *address);
+/* Recipients of local-domains become what aliases make of them, none twice;
+ * those without a place stay.  LOCAL_FOUND; LOCAL_LATER or LOCAL_TOO_MANY,
+ * and nothing has changed. */
+enum local_result names_expand(struct queue *q, struct envelope *env);
+void names_free(struct queue *q);
 
 /* ---- schedule.c ---- */
 /* Starts what is due; false: there is more than one turn should do. */

@@ -340,6 +340,7 @@ queue_new(struct loop *loop, int monitor_fd)
 	q->next_lane = 2;
 	q->alarm_at = NEVER;
 	q->clock_moves = getenv("SMARTHOSTD_CLOCK_OFFSET_FILE") != NULL;
+	TAILQ_INIT(&q->questions);
 	TAILQ_INIT(&q->listeners);
 	TAILQ_INIT(&q->deliveries);
 	TAILQ_INIT(&q->unsent);
@@ -386,7 +387,7 @@ queue_free(struct queue **qp)
 	loop_alarm_cancel(&q->alarm);
 	lanes_free(q);
 	htab_free(&q->messages);
-	htab_free(&q->local_domains);
+	names_free(q);
 	free(q->commits);
 	conf_free(&q->conf);
 	free(q);

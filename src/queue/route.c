@@ -12,59 +12,22 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/route_choice.h"
-#include "mail/address.h"
-#include "mail/domain.h"
 #include "queue/internal.h"
 
-/* A bare local part belongs to us, too. */
 bool
 route_is_local(const struct queue *q, const char *address)
 {
-	struct slice local, domain;
-	char name[MAIL_DOMAIN_MAX + 1];
-
-	mail_address_split(slice_cstr(address), &local, &domain);
-	if (domain.n == 0)
-		return true;
-	if (mail_domain_normal(domain, name) < 0)
-		return false;
-	return htab_get(q->local_domains, slice_cstr(name)) != NULL;
+	return conf_local_has(q->names, address);
 }
 
 void
 route_configure(struct queue *q)
 {
-	const struct conf *conf = q->conf;
-	char name[MAIL_DOMAIN_MAX + 1];
-	size_t i;
+	size_t i = conf_transport_find(q->conf, "local");
 
-	htab_free(&q->local_domains);
-	q->local_domains = htab_new();
-	for (i = 0; i < conf->local_domains.n; i++)
-		if (mail_domain_normal(slice_cstr(conf->local_domains.v[i]),
-		    name) == 0)
-			htab_put(q->local_domains, slice_cstr(name), q);
-	i = conf_transport_find(conf, "local");
-	q->local = i == SIZE_MAX ? NULL : &conf->transports[i];
-	q->postmaster_elsewhere = conf->postmaster != NULL &&
-	    !route_is_local(q, conf->postmaster);
-}
-
-void
-route_localize(const struct queue *q, struct envelope *env)
-{
-	size_t i;
-
-	if (q->local != NULL || !q->postmaster_elsewhere)
-		return;
-	for (i = 0; i < env->recipient_count; i++) {
-		struct recipient *r = &env->recipients[i];
-
-		if (!route_is_local(q, r->address))
-			continue;
-		free(r->address);
-		r->address = mem_strdup(q->conf->postmaster);
-	}
+	conf_local_free(&q->names);
+	q->names = conf_local_new(q->conf, slice_cstr(q->conf->aliases));
+	q->local = i == SIZE_MAX ? NULL : &q->conf->transports[i];
 }
 
 static void

@@ -212,6 +212,7 @@ an_old_one_is_better_than_none(void **state)
 	world.text = NULL;
 	/* older than 1 ms some turns later */
 	while (b.called == 0 || world.asked == 1) {
+		loop_turn(loop, false);
 		get(&b, "up", 1);
 		while (b.wait.on != NULL)
 			loop_turn(loop, true);

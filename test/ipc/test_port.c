@@ -1,5 +1,6 @@
 /* Two ports on one loop: what goes in at one end comes out at the other, and
  * nothing that a peer does harms more than its own channel. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -450,6 +451,121 @@ a_transfer_that_breaks_its_word_ends_the_channel(void **state)
 	(void)state;
 }
 
+/* Sends the packet with n writing ends of a pipe; true when none of them is
+ * open any more once it has been read. */
+static bool
+all_closed_after(struct pair *p, const struct strbuf *b, size_t n)
+{
+	struct iovec iov = { b->p, b->n };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(4 * sizeof(int))];
+	} control = { .room = { 0 } };
+	struct cmsghdr *c;
+	int fds[2], copies[4];
+	char octet;
+	size_t i;
+	bool closed;
+
+	assert_int_equal(0, pipe2(fds, O_NONBLOCK));
+	for (i = 0; i < n; i++)
+		copies[i] = fds[1];
+	m.msg_control = &control;
+	m.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(c), copies, n * sizeof(int));
+	assert_true(sendmsg(p->raw, &m, 0) > 0);
+	close(fds[1]);
+	turns(p);
+	if (p->a.fd >= 0)
+		close(p->a.fd);
+	p->a.fd = -1;
+	closed = read(fds[0], &octet, 1) == 0;
+	close(fds[0]);
+	return closed;
+}
+
+/* They come along where none belongs, or more than one. */
+static void
+descriptors_that_nobody_wants_are_closed(void **state)
+{
+	static const struct {
+		const char *data;
+		uint32_t n;
+		uint16_t flags;
+		size_t fds;
+	} with[] = {
+		{ "", 0, 0, 1 },
+		{ "", 0, PACKET_FD, 2 },
+		{ "", 0, PACKET_FD, 4 },
+		{ "", 0, PACKET_FD | PACKET_CREDIT, 1 },
+		{ "\1\0\0\0\0\0\0\0", 8, PACKET_FD | PACKET_BEGIN, 1 },
+		{ "x", 1, PACKET_FD | PACKET_PART, 1 },
+		{ "xx", 2, PACKET_FD | PACKET_WHOLE, 1 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(with) / sizeof(with[0]); i++) {
+		struct strbuf b = STRBUF_INIT;
+		struct pair *p;
+		void *inner;
+
+		setup_raw(&inner);
+		p = inner;
+		put(&b, with[i].n, with[i].flags,
+		    slice_of(with[i].data, with[i].n));
+		assert_true(all_closed_after(p, &b, with[i].fds));
+		strbuf_free(&b);
+		teardown(&inner);
+	}
+	(void)state;
+}
+
+/* It asks and asks, and never reads an answer. */
+static void
+a_peer_that_does_not_read_is_dropped(void **state)
+{
+	struct pair *p = *state;
+	struct strbuf d = STRBUF_INIT;
+	unsigned i;
+
+	strbuf_room(&d, 40000);
+	memset(d.p, 'd', 40000);
+	d.n = 40000;
+	for (i = 0; i < 4000 && p->a.closed == 0; i++) {
+		port_send_reply(p->a.port, 1, i, strbuf_slice(&d));
+		if (i % 64 == 0)
+			loop_turn(p->loop, false);
+	}
+	turns(p);
+	assert_int_equal(1, p->a.closed);
+	assert_in_range(i, 500, 3000);
+	strbuf_free(&d);
+}
+
+static void
+nor_is_a_peer_given_descriptors_without_end(void **state)
+{
+	struct pair *p = *state;
+	unsigned i;
+
+	for (i = 0; i < 10000 && p->a.closed == 0; i++) {
+		int fd = dup(p->raw);
+
+		assert_true(fd >= 0);
+		port_reply_fd(p->a.port, 1, i, slice_cstr(""), fd);
+		if (i % 64 == 0)
+			loop_turn(p->loop, false);
+	}
+	turns(p);
+	assert_int_equal(1, p->a.closed);
+	assert_in_range(i, 1000, 9000);
+}
+
 static void
 a_packet_longer_than_allowed_ends_the_channel(void **state)
 {
@@ -545,6 +661,9 @@ main(void)
 		cmocka_unit_test(garbage_ends_the_channel),
 		cmocka_unit_test(
 		    a_transfer_that_breaks_its_word_ends_the_channel),
+		cmocka_unit_test(descriptors_that_nobody_wants_are_closed),
+		R(a_peer_that_does_not_read_is_dropped),
+		R(nor_is_a_peer_given_descriptors_without_end),
 		R(a_packet_longer_than_allowed_ends_the_channel),
 		R(a_peer_that_ignores_its_credit_is_dropped),
 		R(what_the_socket_does_not_take_waits),

@@ -132,10 +132,16 @@ monitor_message(void *arg, struct port_message *m, struct err *e)
 {
 	struct rig *r = arg;
 
-	if (m->type != MSG_ROLE_READY)
+	switch (m->type) {
+	case MSG_ROLE_READY:
+		r->ready = true;
+		return 0;
+	case MSG_ROLE_BAD:
+		r->accused++;
+		return msg_peer_decode(m->data, &r->bad);
+	default:
 		return job_message(r, r->monitor, m, e);
-	r->ready = true;
-	return 0;
+	}
 }
 
 static void

@@ -44,6 +44,8 @@ struct rig {
 	struct rig_job jobs[RIG_JOBS];
 	size_t n_jobs, next;	/* next: the first that rig_job() gives */
 	uint64_t next_id;
+	unsigned accused;	/* monitor was asked to end a peer; */
+	struct msg_peer bad;	/* the last of them */
 	struct strbuf conf;
 };
 

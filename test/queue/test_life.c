@@ -311,14 +311,34 @@ a_listener_that_lies_is_dropped(void **state)
 	env->size = 5;
 	rig_mail_env(r, &env, NULL, fd, &done);
 	assert_int_equal(0, done.code);
-	rig_until(r, r->listener_closed);
+	rig_until(r, r->listener_closed && r->accused == 1);
+	assert_int_equal(ROLE_LISTENER, r->bad.role);
 	rig_add_listener(r);
 	port_send(r->listener, MSG_JOB, 0, SLICE_LIT("x"));
-	rig_until(r, r->listener_closed);
+	rig_until(r, r->listener_closed && r->accused == 2);
 	rig_add_listener(r);
 	send_one(r);
 	rig_answer(rig_job(r), 250, "ok");
 	gone(r);
+	rig_free(&r);
+}
+
+static void
+nobody_is_accused_of_its_own_end(void **state)
+{
+	struct rig *r = rig_new(ONE);
+
+	(void)state;
+	send_one(r);
+	rig_job(r);
+	port_free(&r->listener);
+	rig_kill_delivery(r);
+	rig_settle(r);
+	rig_add_listener(r);
+	rig_add_delivery(r);
+	rig_answer(rig_job(r), 250, "ok");
+	gone(r);
+	assert_int_equal(0, r->accused);
 	rig_free(&r);
 }
 
@@ -522,6 +542,7 @@ main(void)
 		cmocka_unit_test(a_taken_id_is_refused),
 		cmocka_unit_test(a_short_disk_refuses_new_mail),
 		cmocka_unit_test(a_listener_that_lies_is_dropped),
+		cmocka_unit_test(nobody_is_accused_of_its_own_end),
 		cmocka_unit_test(
 		    a_commit_that_fails_is_answered_and_made_again),
 		cmocka_unit_test(a_damaged_record_stops_nothing),
