@@ -1,12 +1,17 @@
 """What is too much for an internal channel is one client's trouble, and the channel's end nobody's."""
+import ctypes
+import os
+import pathlib
+import re
 import socket
 
 import pytest
 
-from harness.client import Client, message, send
+from harness.client import message, send
 from harness.daemon import smarthost, until
 
-pytestmark = pytest.mark.slow if hasattr(pytest.mark, "slow") else []
+SYS_PIDFD_GETFD = 438
+ROLE_FD = 3
 
 
 def crowd(n, width):
@@ -48,3 +53,46 @@ def test_more_recipients_than_a_channel_takes(daemon, sink):
         assert ask(b"Subject: crowd\r\n\r\nHello\r\n.")[:3] == b"250"
     send(d.port, "from@here.test", ["next@there.test"], message("next"))
     assert until(lambda: s.to("next@there.test"))
+
+
+def channels(pid):
+    """The sockets between this role and its peers, monitor's left out."""
+    pidfd = os.pidfd_open(pid)
+    found = []
+    try:
+        for name in sorted(os.listdir(f"/proc/{pid}/fd"), key=int):
+            if int(name) <= ROLE_FD or not re.match("socket:", os.readlink(f"/proc/{pid}/fd/{name}")):
+                continue
+            fd = ctypes.CDLL(None, use_errno=True).syscall(SYS_PIDFD_GETFD, pidfd, int(name), 0)
+            if fd < 0:
+                pytest.skip("the descriptors of another process cannot be had here")
+            s = socket.socket(fileno=fd)
+            if s.family == socket.AF_UNIX and s.type == socket.SOCK_SEQPACKET:
+                found.append(s)
+            else:
+                s.close()
+    finally:
+        os.close(pidfd)
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes the descriptors of another user's process")
+@pytest.mark.parametrize("role", ["listener", "delivery"])
+def test_garbage_costs_its_sender_its_life(daemon, sink, role):
+    s = sink()
+    d = daemon("retry 1s\n" + smarthost(s.port))
+    before = d.role(role)[0]
+    for c in channels(before):
+        c.send(b"\xff" * 40)
+        c.close()
+    assert until(lambda: d.role(role) and d.role(role) != [before])
+    assert d.wait_event("role", role="monitor", level="error")
+
+    def taken():
+        try:
+            return send(d.port, "from@here.test", ["to@there.test"], message("m"))[0] == 250
+        except OSError:
+            return False
+    assert until(taken)
+    assert until(lambda: s.to("to@there.test"))
+    assert pathlib.Path(d.log_path).read_text().count("cannot work with it") == 1

@@ -168,8 +168,8 @@ def test_perls_net_smtp(way):
 @needs("perl")
 def test_perls_mail_mailer_calls_sendmail_as_programs_did_for_decades(way):
     to = way.to()
-    way.run("perl", "-e", "open(my $m, '|-', $ARGV[0], '-oi', '-oem', '-t') or die; print $m \"From: s\\@here.test\\nTo: $ARGV[1]\\nSubject: x\\n\\nbody\\n.\\nmore\\n\";"
-            " close($m) or die \"status $?\";", way.shim, to)
+    way.run("perl", "-e", "open(my $m, '|-', $ARGV[0], '-oi', '-oem', '-t') or die; print $m \"From: s\\@here.test\\nTo: $ARGV[1]\\n"
+            "Subject: x\\n\\nbody\\n.\\nmore\\n\"; close($m) or die \"status $?\";", way.shim, to)
     assert way.got(to).data.endswith(b"\r\n\r\nbody\r\n.\r\nmore\r\n")
 
 

@@ -209,7 +209,7 @@ def test_a_reload_moves_waiting_mail_to_its_new_route(daemon, sink):
 def test_a_delivery_is_one_line_with_stable_keys(daemon, sink):
     s = sink()
     d = daemon(smarthost(s.port))
-    _, text = send(d.port, "from@here.test", ["a b@there.test", "to@there.test"][1:], message("m"))
+    _, text = send(d.port, "from@here.test", ["to@there.test"], message("m"))
     line, = d.wait_event("delivery")
     assert DELIVERY <= line.keys()
     assert line["id"] == text.split()[-1] and line["from"] == "<from@here.test>" and line["to"] == "<to@there.test>"

@@ -1,4 +1,7 @@
 """Which server gets a message, over how many connections, and which is next when one cannot be reached."""
+import socket
+import threading
+
 import pytest
 
 from harness.client import Client, message, send
@@ -90,11 +93,36 @@ def test_source_address_and_helo_are_as_configured(daemon, sink):
     assert s.sessions[0].peer[0] == "127.0.0.5" and s.sessions[0].helo == "mail.example.net"
 
 
-def test_a_name_that_cannot_be_resolved_bounces_nothing(daemon):
-    d = daemon(f"retry 1h\nresolver 127.0.0.1:{DeadPort().port}\n" + smarthost(0, hosts="mail.nowhere.test:25"))
+@pytest.fixture
+def nameserver():
+    """nameserver(rcode) answers every question with that, and nothing else; its port."""
+    socks = []
+
+    def serve(s, rcode):
+        try:
+            while True:
+                data, peer = s.recvfrom(4096)
+                s.sendto(data[:2] + bytes([0x81, 0x80 | rcode, 0, 1, 0, 0, 0, 0, 0, 0]) + data[12:data.index(b"\0", 12) + 5], peer)
+        except OSError:
+            pass
+
+    def make(rcode):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(("127.0.0.1", 0))
+        socks.append(s)
+        threading.Thread(target=serve, args=(s, rcode), daemon=True).start()
+        return s.getsockname()[1]
+    yield make
+    for s in socks:
+        s.close()
+
+
+@pytest.mark.parametrize("rcode", [2, 3, 5], ids=["SERVFAIL", "NXDOMAIN", "REFUSED"])
+def test_a_smarthosts_name_that_cannot_be_resolved_bounces_nothing(daemon, nameserver, rcode):
+    d = daemon(f"retry 1h\nresolver 127.0.0.1:{nameserver(rcode)}\n" + smarthost(0, hosts="mail.nowhere.test:25"))
     one(d)
     line = d.wait_event("delivery", seconds=20)[0]
-    assert line["status"] == "deferred" and line["dsn"].startswith("4.")
+    assert line["status"] == "deferred" and line["dsn"].startswith("4.") and "mail.nowhere.test" in line["reply"]
 
 
 # recipients

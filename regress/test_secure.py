@@ -184,7 +184,8 @@ def test_where_tls_fails_an_opportunist_goes_without(daemon, sink, ca):
 
 
 @pytest.mark.parametrize("host,statements,arrives", [
-    ("localhost", "tls required; tls-ca {ca}", True), ("127.0.0.1", "tls required; tls-ca {ca}", False), ("127.0.0.1", "tls required; tls-ca {ca}; tls-name localhost", True),
+    ("localhost", "tls required; tls-ca {ca}", True), ("127.0.0.1", "tls required; tls-ca {ca}", False),
+    ("127.0.0.1", "tls required; tls-ca {ca}; tls-name localhost", True),
     ("localhost", "tls required", False), ("localhost", "tls required; tls-verify off", True), ("localhost", "tls required; tls-fingerprint {pin}", True),
     ("localhost", "tls required; tls-fingerprint " + "00" * 32, False)])
 def test_where_tls_is_required_it_is_verified(daemon, sink, ca, host, statements, arrives):

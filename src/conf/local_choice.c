@@ -117,6 +117,15 @@ add(struct search *s, struct slice address, bool here)
 
 static void find_name(struct search *s, struct slice local, size_t max);
 
+static bool
+is_root(const struct conf_local *l, struct slice address)
+{
+	struct slice local, domain;
+
+	mail_address_split(address, &local, &domain);
+	return l->by_name && slice_eq_case_cstr(local, "root");
+}
+
 /* root, where nothing may be delivered for it. */
 static void
 add_root(struct search *s, size_t max)
@@ -144,7 +153,7 @@ add_user(struct search *s, struct slice address, size_t max)
 	if (l->transport == NULL) {
 		if (l->elsewhere)
 			add(s, slice_cstr(l->conf->postmaster), false);
-	} else if (l->by_name && slice_eq_case_cstr(local, "root")) {
+	} else if (is_root(l, address)) {
 		add_root(s, max);
 	} else if (l->by_home && l->elsewhere &&
 	    slice_eq_case_cstr(local, "postmaster")) {
@@ -158,6 +167,7 @@ add_user(struct search *s, struct slice address, size_t max)
 static void
 find_name(struct search *s, struct slice local, size_t max)
 {
+	struct slice root = { NULL, 0 };
 	struct alias_expansion x;
 	size_t i;
 
@@ -168,12 +178,19 @@ find_name(struct search *s, struct slice local, size_t max)
 		add_user(s, local, max);
 		return;
 	}
+	s->out->must_exist = false;
 	for (i = 0; i < x.n; i++) {
-		if (x.v[i].user)
+		if (x.v[i].user && is_root(s->l, slice_cstr(x.v[i].address)))
+			root = slice_cstr(x.v[i].address);
+		else if (x.v[i].user)
 			add_user(s, slice_cstr(x.v[i].address), max);
 		else
 			add(s, slice_cstr(x.v[i].address), false);
 	}
+	/* root's alias that names root beside others has named them. */
+	if (root.n > 0 && (s->out->n == 0 ||
+	    !alias_table_has(s->l->aliases, SLICE_LIT("root"))))
+		add_user(s, root, max);
 	if (x.too_many)
 		s->out->result = LOCAL_TOO_MANY;
 	else if (x.later)

@@ -120,6 +120,12 @@ find(const struct alias_table *t, struct slice local)
 	return a;
 }
 
+bool
+alias_table_has(const struct alias_table *t, struct slice local)
+{
+	return find(t, local) != NULL;
+}
+
 /* ---- expansion ---- */
 
 static void

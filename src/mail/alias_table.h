@@ -15,6 +15,9 @@ struct alias_table;
 struct alias_table *alias_table_new(struct slice text);
 void alias_table_free(struct alias_table **t);
 
+/* Has the local part an alias of its own? */
+bool alias_table_has(const struct alias_table *t, struct slice local);
+
 struct alias_place {
 	char *address;			/* local@domain; a bare local part
 					 * where the target had no domain */

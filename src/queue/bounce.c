@@ -240,7 +240,7 @@ bounce_line(const struct message *m, uint64_t report, const char *to,
 
 /* Where it is due: once for each lane that its recipients are in. */
 static void
-bounce_due(struct message *m, struct store_change *c, struct record *r)
+bounce_due(struct message *m, struct record *r)
 {
 	size_t i, k, first = m->reports.n;
 	struct route_pick pick;
@@ -259,9 +259,6 @@ bounce_due(struct message *m, struct store_change *c, struct record *r)
 		key->lane = r->rcpt[i].lane;
 		key->time = r->rcpt[i].due;
 	}
-	for (k = first; k < m->reports.n; k++)
-		store_due_add(c, m->reports.v[k].lane, m->reports.v[k].time,
-		    r->env->id);
 }
 
 /* Puts the report into the change.  A postmaster whom nothing here delivers to
@@ -272,13 +269,17 @@ bounce_store(struct message *m, struct store_change *c,
 {
 	uint64_t id = id_new(m->q);
 	struct strbuf text = STRBUF_INIT;
+	size_t first = m->reports.n;
 	struct record *r;
 	unsigned flags;
 
 	flags = bounce_compose(m, rcpt, n, to, id, &text);
 	r = bounce_record(m, to, id, flags, strbuf_slice(&text));
-	bounce_due(m, c, r);
+	bounce_due(m, r);
 	store_new_message(c, r, strbuf_slice(&text));
+	for (; first < m->reports.n; first++)
+		store_due_add(c, m->reports.v[first].lane,
+		    m->reports.v[first].time, id);
 	store_count(c, COUNT_QUEUED, 1);
 	bounce_line(m, id, to, NULL);
 	record_free(&r);

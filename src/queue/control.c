@@ -25,7 +25,6 @@
 #define CALLERS_OF_UID_MAX 32u		/* of those who may not do all */
 #define REQUEST_MS 10000u
 #define STALLED_MS 300000u
-#define OUTPUT_HIGH (256u * 1024)
 #define GROUPS_MAX 256
 
 static const struct command commands[] = {

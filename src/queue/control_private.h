@@ -20,7 +20,8 @@
 #include "queue/control.h"
 #include "queue/control_request.h"
 
-#define CONTROL_SLICE 256	/* records in one step */
+#define CONTROL_SLICE 256	/* records in one step, or as many as fill: */
+#define OUTPUT_HIGH (256u * 1024)	/* octets that wait for the caller */
 
 /* Exit statuses of relayctl. */
 enum { CTL_OK = 0, CTL_NONE = 1, CTL_USAGE = 64, CTL_UNAVAILABLE = 69,

@@ -63,13 +63,21 @@ walk_one(struct caller *cl, uint64_t id, const char *name, walk_each *each)
 	    cl->matched < cl->req.sel.limit);
 }
 
+/* A record can be large: one with a thousand recipients. */
+static bool
+is_filled(const struct caller *cl)
+{
+	return cl->conn != NULL && conn_pending_out(cl->conn) > OUTPUT_HIGH;
+}
+
 static void
 walk_ids(struct caller *cl, walk_each *each)
 {
 	const struct selector *sel = &cl->req.sel;
 	size_t i;
 
-	for (i = 0; i < CONTROL_SLICE && cl->next_id < sel->n_ids; i++) {
+	for (i = 0; i < CONTROL_SLICE && cl->next_id < sel->n_ids &&
+	    !is_filled(cl); i++) {
 		const struct selector_id *id = &sel->ids[cl->next_id++];
 
 		if (!walk_one(cl, id->id, id->text, each)) {
@@ -93,6 +101,8 @@ walk_slice(struct caller *cl, walk_each *each)
 	n = store_list(queue_store(cl->c->q), cl->cursor, ids,
 	    CONTROL_SLICE);
 	for (i = 0; i < n; i++) {
+		if (is_filled(cl))
+			return;
 		cl->cursor = ids[i];
 		if (!walk_one(cl, ids[i], NULL, each)) {
 			cl->walked = true;
@@ -163,6 +173,10 @@ action_done(void *arg, uint64_t id, enum queue_op_result r, const char *text)
 		tell_result(cl, id, "nothing", text);
 		break;
 	case QUEUE_OP_UNKNOWN:
+		if (cl->req.sel.n_ids == 0) {
+			cl->matched--;	/* has gone since it was found */
+			break;
+		}
 		t->unknown++;
 		tell_result(cl, id, "unknown", text);
 		break;

@@ -24,6 +24,9 @@
 #include "queue/queue.h"
 
 #define VIA_MAX 16
+/* Messages whose results the store does not take stay in RAM; from so many on
+ * nothing new is begun. */
+#define FAILING_MAX 100
 #define NEVER UINT64_MAX
 
 enum line { LINE_RETRY, LINE_FRESH, LINES };
@@ -111,6 +114,7 @@ struct message {
 	uint8_t counted;		/* enum store_count; COUNT_KINDS: no */
 
 	bool dirty, urgent, retrying;	/* a change is wanted */
+	bool failing;			/* the last one has failed */
 	TAILQ_ENTRY(message) dirty_link;
 	bool again;			/* another change behind this one */
 	bool writing;			/* a change is under way; its: */
@@ -199,6 +203,7 @@ struct queue {
 	struct message_list dirty;
 	struct message_list failed;	/* change to be made anew */
 	struct loop_timer failed_timer;
+	size_t n_failing;
 	size_t active;			/* messages with an attempt */
 	size_t ahead_octets;		/* RAM for what waits in lane->ahead */
 
@@ -271,6 +276,8 @@ bool message_active(const struct message *m);
 
 /* ---- message_write.c ---- */
 void message_touch(struct message *m, bool urgent);
+/* Its last change has failed, or has not. */
+void message_failing(struct message *m, bool failing);
 /* The due entries that the record stands for; out is empty before. */
 void message_keys(const struct record *r, struct due_keys *out);
 /* Makes the change.  store_new_message*() stands in it when c is not NULL. */

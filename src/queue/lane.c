@@ -66,7 +66,7 @@ lane_configure(struct queue *q, struct lane *l)
 bool
 lane_takes_fresh(const struct queue *q, const struct lane *l, uint64_t now)
 {
-	if (l->next_due[LINE_FRESH] <= now)
+	if (l->next_due[LINE_FRESH] <= now || q->n_failing >= FAILING_MAX)
 		return false;
 	return (l->n_ahead == 0 && lane_free_slots(l) > 0) ||
 	    q->ahead_octets < AHEAD_MAX;

@@ -9,8 +9,10 @@
 #include "base/mem.h"
 #include "queue/internal.h"
 
-/* What a message in RAM costs beside its body, roughly. */
+/* What a message in RAM costs beside its body, roughly; and each of its
+ * recipients. */
 #define MESSAGE_COST 2048u
+#define RECIPIENT_COST 256u
 
 static struct attempt *
 attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
@@ -36,7 +38,8 @@ attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
 		return a;
 	}
 	a->ahead = true;
-	a->ahead_octets = MESSAGE_COST;
+	a->ahead_octets = MESSAGE_COST + RECIPIENT_COST *
+	    (m->rec->env->recipient_count - 1);
 	if (m->rec->env->size <= STORE_INLINE_MAX)
 		a->ahead_octets += (size_t)m->rec->env->size;
 	m->q->ahead_octets += a->ahead_octets;

@@ -30,6 +30,21 @@ message_touch(struct message *m, bool urgent)
 }
 
 void
+message_failing(struct message *m, bool failing)
+{
+	struct queue *q = m->q;
+
+	if (m->failing == failing)
+		return;
+	m->failing = failing;
+	if (failing) {
+		q->n_failing++;
+	} else if (q->n_failing-- == FAILING_MAX) {
+		queue_later(q);		/* lanes wait for this */
+	}
+}
+
+void
 message_keys(const struct record *r, struct due_keys *out)
 {
 	size_t i, k;
@@ -236,6 +251,8 @@ written_failed(struct message *m, int code, const char *text)
 	TAILQ_INSERT_TAIL(&q->failed, m, dirty_link);
 	if (!loop_timer_running(&q->failed_timer))
 		loop_timer_set(q->loop, &q->failed_timer, AGAIN_MS);
+	message_failing(m, true);
+	message_rest(m);
 }
 
 static void
@@ -318,6 +335,7 @@ message_written(void *arg, int code, const char *text)
 		return;
 	}
 	(void)FAULT(m->done_fault);
+	message_failing(m, false);
 	m->stored = true;
 	free(m->keys.v);
 	m->keys = m->next_keys;

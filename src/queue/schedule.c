@@ -209,6 +209,8 @@ schedule_lanes(struct queue *q)
 	unsigned budget = TURN_MAX;
 	struct lane *l;
 
+	if (q->n_failing >= FAILING_MAX)
+		return;			/* they stay on q->ready */
 	while ((l = TAILQ_FIRST(&q->ready)) != NULL) {
 		TAILQ_REMOVE(&q->ready, l, ready_link);
 		l->ready = false;

@@ -8,10 +8,12 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "conf/aliases.h"
 #include "conf/expect.h"
-#include "mail/address.h"
-#include "mail/domain.h"
+#include "conf/local_choice.h"
 #include "tools/relayctl.h"
+
+#define PLACES_MAX 1000
 
 /* ---- the answer ---- */
 
@@ -81,39 +83,46 @@ trace(void *arg, const struct conf_route *route, const char *reason)
 
 /* ---- local recipients, as queue has it ---- */
 
-static bool
-is_local(const struct conf *conf, const char *address)
-{
-	char name[MAIL_DOMAIN_MAX + 1], own[MAIL_DOMAIN_MAX + 1];
-	struct slice local, domain;
-	size_t i;
-
-	mail_address_split(slice_cstr(address), &local, &domain);
-	if (domain.n == 0)
-		return true;
-	if (mail_domain_normal(domain, name) < 0)
-		return false;
-	for (i = 0; i < conf->local_domains.n; i++)
-		if (mail_domain_normal(slice_cstr(
-		    conf->local_domains.v[i]), own) == 0 &&
-		    strcmp(own, name) == 0)
-			return true;
-	return false;
-}
-
 enum place { PLACE_ROUTES, PLACE_LOCAL, PLACE_NONE };
 
+/* q->to becomes where the first place is.  tree NULL: aliases were applied
+ * when the message came. */
 static enum place
-place_of(const struct conf *conf, struct route_query *q)
+place_of(const struct conf *conf, const struct conf_tree *tree,
+    struct route_query *q, struct local_answer *a)
 {
-	if (!is_local(conf, q->to))
-		return PLACE_ROUTES;
-	if (conf_transport_find(conf, "local") != SIZE_MAX)
-		return PLACE_LOCAL;
-	if (conf->postmaster == NULL || is_local(conf, conf->postmaster))
-		return PLACE_NONE;
-	q->to = conf->postmaster;
-	return PLACE_ROUTES;
+	struct strbuf aliases = STRBUF_INIT;
+	enum place place = PLACE_ROUTES;
+	struct conf_local *l;
+
+	if (tree != NULL)
+		conf_aliases_text(tree, conf, &aliases);
+	l = conf_local_new(conf, strbuf_slice(&aliases));
+	memset(a, 0, sizeof(*a));
+	if (conf_local_has(l, q->to)) {
+		conf_local_resolve(l, q->to, PLACES_MAX, a);
+		place = a->result != LOCAL_FOUND ? PLACE_NONE :
+		    a->v[0].here ? PLACE_LOCAL : PLACE_ROUTES;
+	}
+	if (place == PLACE_ROUTES && a->n > 0)
+		q->to = a->v[0].address;
+	conf_local_free(&l);
+	strbuf_free(&aliases);
+	return place;
+}
+
+static void
+write_recipients(struct json_writer *w, const struct local_answer *a,
+    const char *asked)
+{
+	size_t i;
+
+	if (a->n == 0 || (a->n == 1 && strcmp(a->v[0].address, asked) == 0))
+		return;
+	json_array(w, "recipients");
+	for (i = 0; i < a->n; i++)
+		json_text(w, NULL, a->v[i].address);
+	json_close_array(w);
 }
 
 static const struct conf_transport *
@@ -123,10 +132,12 @@ transport_at(const struct conf *conf, size_t i)
 }
 
 bool
-ctl_why_json(const struct conf *conf, struct route_query *q,
-    struct json_writer *w, const char *key)
+ctl_why_json(const struct conf *conf, const struct conf_tree *tree,
+    struct route_query *q, struct json_writer *w, const char *key)
 {
-	enum place place = place_of(conf, q);
+	struct local_answer local;
+	const char *asked = q->to;
+	enum place place = place_of(conf, tree, q, &local);
 	const struct conf_transport *first, *t;
 	struct strbuf considered = STRBUF_INIT;
 	struct json_writer cw = json_to(&considered);
@@ -165,7 +176,10 @@ ctl_why_json(const struct conf *conf, struct route_query *q,
 	json_array(w, "considered");
 	strbuf_add_slice(w->out, strbuf_slice(&considered));
 	json_close_array(w);
+	write_recipients(w, &local, asked);
 	json_close_object(w);
+	q->to = asked;
+	local_answer_clear(&local);
 	strbuf_free(&considered);
 	return place != PLACE_NONE;
 }
@@ -176,6 +190,23 @@ static void
 line(const char *name, const char *value)
 {
 	printf("%-13s%s\n", name, value);
+}
+
+static void
+print_list(const char *name, const cJSON *list, const char *between)
+{
+	struct strbuf text = STRBUF_INIT;
+	const cJSON *t;
+
+	cJSON_ArrayForEach(t, list) {
+		if (text.n > 0)
+			strbuf_puts(&text, between);
+		ctl_printable(&text, cJSON_IsString(t) ? t->valuestring :
+		    "");
+	}
+	if (text.n > 0)
+		line(name, text.p);
+	strbuf_free(&text);
 }
 
 static void
@@ -220,9 +251,8 @@ ctl_why_print(const cJSON *why)
 {
 	const char *route = ctl_get(why, "route");
 	const char *transport = ctl_get(why, "transport");
-	struct strbuf list = STRBUF_INIT;
-	const cJSON *t;
 
+	print_list("Goes to", ctl_get_any(why, "recipients"), ", ");
 	line("Account", ctl_get(why, "account")[0] != 0 ?
 	    ctl_get(why, "account") : "none");
 	print_considered(ctl_get_any(why, "considered"));
@@ -235,16 +265,8 @@ ctl_why_print(const cJSON *why)
 		    "none matches" : strcmp(transport, "local") == 0 ?
 		    "none: a local recipient" :
 		    "none: the account's own transport");
-	cJSON_ArrayForEach(t, ctl_get_any(why, "transports")) {
-		if (list.n > 0)
-			strbuf_puts(&list, ", then ");
-		ctl_printable(&list, cJSON_IsString(t) ? t->valuestring :
-		    "");
-	}
-	if (list.n > 0)
-		line("Transport", list.p);
+	print_list("Transport", ctl_get_any(why, "transports"), ", then ");
 	print_hop(why);
-	strbuf_free(&list);
 }
 
 /* ---- --if ---- */
@@ -256,7 +278,7 @@ ask(struct ctl *c, struct route_query *q)
 	struct json_writer w = json_to(&json);
 	cJSON *doc;
 
-	(void)ctl_why_json(c->conf, q, &w, NULL);
+	(void)ctl_why_json(c->conf, c->tree, q, &w, NULL);
 	if (c->json) {
 		puts(json.p);
 	} else {

@@ -66,7 +66,7 @@ ask_routes(struct chain *ch, const cJSON *m)
 	q.age = now > arrived ? now - arrived : 0;
 	q.account = ctl_get(m, "account")[0] != 0 ? ctl_get(m, "account") :
 	    NULL;
-	(void)ctl_why_json(ch->c->conf, &q, &w, NULL);
+	(void)ctl_why_json(ch->c->conf, NULL, &q, &w, NULL);
 	ch->now = cJSON_ParseWithLength(json.p, json.n);
 	strbuf_free(&json);
 }

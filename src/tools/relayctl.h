@@ -162,10 +162,11 @@ int ctl_offline_history(struct ctl *c, uint64_t since,
     struct ctl_sink *sink);
 
 /* ---- ctl_why.c ---- */
-/* The answer as the object `why`; q->to must be set.  false: a local
- * recipient that has no place. */
-bool ctl_why_json(const struct conf *conf, struct route_query *q,
-    struct json_writer *w, const char *key);
+/* The answer as the object `why`; q->to must be set.  tree: for aliases;
+ * NULL: they have been applied.  false: a local recipient that has no
+ * place. */
+bool ctl_why_json(const struct conf *conf, const struct conf_tree *tree,
+    struct route_query *q, struct json_writer *w, const char *key);
 void ctl_why_print(const cJSON *why);
 
 /* ---- commands ---- */

@@ -283,7 +283,7 @@ static void
 what_comes_later_says_so(void **state)
 {
 	static const char *const global[] = {
-		"aliases /etc/aliases", "probe 5s", "probe-auth 5m",
+		"probe 5s", "probe-auth 5m",
 		"login-file /etc/x", "metrics 127.0.0.1:1",
 		"dashboard 127.0.0.1:1", "token-server unix:/x { }",
 		"alert { to a@b.test }"

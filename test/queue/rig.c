@@ -127,6 +127,23 @@ listener_closed(void *arg, const struct err *why)
 	port_free(&r->listener);
 }
 
+static void
+answer_user(struct rig *r, const struct port_message *m)
+{
+	struct msg_local_done d = { r->user_status, "" };
+	struct strbuf b = STRBUF_INIT;
+	struct msg_local l;
+
+	assert_int_equal(0, msg_local_decode(m->data, &l));
+	assert_string_equal("local", l.transport);
+	snprintf(r->user, sizeof(r->user), "%s", l.recipient);
+	r->questions++;
+	msg_local_clear(&l);
+	msg_local_done_encode(&b, &d);
+	port_send_reply(r->monitor, MSG_LOCAL_DONE, m->ref, strbuf_slice(&b));
+	strbuf_free(&b);
+}
+
 static int
 monitor_message(void *arg, struct port_message *m, struct err *e)
 {
@@ -139,6 +156,9 @@ monitor_message(void *arg, struct port_message *m, struct err *e)
 	case MSG_ROLE_BAD:
 		r->accused++;
 		return msg_peer_decode(m->data, &r->bad);
+	case MSG_LOCAL_USER:
+		answer_user(r, m);
+		return 0;
 	default:
 		return job_message(r, r->monitor, m, e);
 	}
@@ -160,6 +180,10 @@ read_conf(void *arg, const char *path, struct strbuf *out, struct err *e)
 {
 	struct rig *r = arg;
 
+	if (r->aliases != NULL && strcmp(path, "/aliases") == 0) {
+		strbuf_puts(out, r->aliases);
+		return 0;
+	}
 	if (strcmp(path, "/test.conf") != 0)
 		return err_set(e, 2, "%s: no such file", path);
 	strbuf_add_slice(out, strbuf_slice(&r->conf));

@@ -47,6 +47,10 @@ struct rig {
 	unsigned accused;	/* monitor was asked to end a peer; */
 	struct msg_peer bad;	/* the last of them */
 	struct strbuf conf;
+	const char *aliases;	/* what is in the file /aliases */
+	uint8_t user_status;	/* monitor's answer to MSG_LOCAL_USER */
+	char user[128];		/* whom it was asked for last */
+	unsigned questions;
 };
 
 /* conf: statements beyond hostname and spool-directory. */
