@@ -15,13 +15,13 @@ from harness.ca import CA
 from harness.client import Client, message, stuffed
 from harness.daemon import BIN, check, free_port, until
 
-warnings.filterwarnings("ignore", category=DeprecationWarning)      # of the old versions of TLS, which are the point here
 USER, PASSWORD = "scanner", "pa ss-W:1%="
 
 
 @pytest.fixture(scope="module")
 def ca():
     made = CA()
+    made.pair = made.cert("localhost", "127.0.0.1", file="listener", rsa=True)
     yield made
     shutil.rmtree(made.dir)
 
@@ -40,8 +40,10 @@ def any_server(low=None, high=None, old=False):
     ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
     if old:
         ctx.set_ciphers("DEFAULT:@SECLEVEL=0")
-    ctx.minimum_version = low or ssl.TLSVersion.TLSv1_2
-    ctx.maximum_version = high or ssl.TLSVersion.TLSv1_3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")         # of the old versions, which are the point here
+        ctx.minimum_version = low or ssl.TLSVersion.TLSv1_2
+        ctx.maximum_version = high or ssl.TLSVersion.TLSv1_3
     return ctx
 
 
@@ -67,6 +69,11 @@ class Secure(Client):
         return self.sock.getpeercert(binary_form=True)
 
 
+def script(path, *lines):
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+
+
 def plain(name, password):
     return "AUTH PLAIN " + base64.b64encode(f"\0{name}\0{password}".encode()).decode()
 
@@ -76,7 +83,7 @@ def plain(name, password):
 @pytest.fixture(params=["starttls", "implicit"])
 def secured(request, daemon, sink, ca):
     """A listener with TLS from the first octet on, or by STARTTLS."""
-    crt, key = ca.cert("localhost", "127.0.0.1", file="listener", rsa=True)
+    crt, key = ca.pair
     s = sink()
     d = daemon(upstream(s) + f"listen 127.0.0.1:{{port}} {{ tls {request.param}; certificate {crt} key {key}; allow 127.0.0.0/8 }}\n")
     d.sink, d.starttls = s, request.param == "starttls"
@@ -176,7 +183,7 @@ def test_records_of_any_size_make_one_message(secured):
 # what a listener demands
 
 def test_an_old_device_may_where_its_block_says_so(daemon, sink, ca):
-    crt, key = ca.cert("localhost", file="old", rsa=True)
+    crt, key = ca.pair
     s = sink()
     d = daemon(upstream(s) + f"listen 127.0.0.1:{{port}} {{ tls starttls; certificate {crt} key {key}; allow 127.0.0.0/8 }}\n"
                "client 127.0.0.9 { min-tls 1.0 }\nclient 127.0.0.8 { min-tls 1.1 }\nclient 127.0.0.7 { min-tls 1.3 }\n")
@@ -195,7 +202,7 @@ def test_an_old_device_may_where_its_block_says_so(daemon, sink, ca):
 
 
 def test_a_listener_may_want_the_newest(daemon, ca):
-    crt, key = ca.cert("localhost", file="new")
+    crt, key = ca.pair
     d = daemon(f"listen 127.0.0.1:{{port}} {{ min-tls 1.3; certificate {crt} key {key} }}\n")
     with pytest.raises((ssl.SSLError, OSError)):
         Secure(d.port, any_server(high=ssl.TLSVersion.TLSv1_2))
@@ -203,20 +210,14 @@ def test_a_listener_may_want_the_newest(daemon, ca):
 
 
 @pytest.fixture
-def logins(daemon, sink, ca, tmp_path):
+def logins(daemon, sink, ca):
     """Listeners with logins whose passwords come in all ways that there are."""
-    crt, key = ca.cert("localhost", "127.0.0.1", file="logins")
+    crt, key = ca.pair
     s = sink()
     ports = {n: free_port() for n in ("optional", "required", "auth", "never", "clear")}
     crypted = subprocess.run(["openssl", "passwd", "-6", PASSWORD], check=True, capture_output=True, text=True).stdout.strip()
     stored = subprocess.run([BIN / "relayctl", "passwd", "stored"], input=PASSWORD + "\n", check=True, capture_output=True, text=True).stdout.strip()
     stored = re.search(r"SCRAM-SHA-256\S+", stored).group().rstrip('";')
-    script = tmp_path / "show"
-    script.write_text(f"#!/bin/sh\necho run >> {tmp_path}/runs\necho 'a remark' >&2\nprintf '%s\\n%s\\n' '{PASSWORD}' 'second line'\n")
-    script.chmod(0o755)
-    tmp_path.chmod(0o777)
-    for p in list(tmp_path.parents)[:2]:
-        p.chmod(0o755)
     tls = f"certificate {crt} key {key}; allow 127.0.0.0/8"
     d = daemon(upstream(s) + f"""
 listen 127.0.0.1:{ports['optional']} {{ {tls} }}
@@ -228,13 +229,17 @@ login value {{ password "{PASSWORD}" }}
 login file {{ password file {{dir}}/pw }}
 login crypt {{ password hash "{crypted}" }}
 login stored {{ password hash "{stored}" }}
-login command {{ password command "{script} 'one argument'" }}
+login command {{ password command "{{dir}}/show 'one argument'" }}
 login gone {{ password command "false" }}
 """, start=False, listen=False)
     (d.dir / "pw").write_text(PASSWORD + "\r\nmore\n")
     (d.dir / "pw").chmod(0o600)
+    d.runs = d.dir / "runs"
+    d.runs.touch()
+    d.runs.chmod(0o666)
+    script(d.dir / "show", f"echo \"$#\" >> {d.runs}", "echo 'a remark' >&2", f"printf '%s\\n%s\\n' '{PASSWORD}' 'second line'")
     d.start()
-    d.sink, d.ports, d.runs = s, ports, tmp_path / "runs"
+    d.sink, d.ports = s, ports
     return d
 
 
@@ -277,7 +282,7 @@ def test_the_command_of_a_login_is_not_run_for_each_one(logins, ca):
         c = Secure(logins.ports["auth"], ca.client())
         assert c.cmd(plain("command", PASSWORD))[0] == 235
         c.quit()
-    assert logins.runs.read_text() == "run\n"
+    assert logins.runs.read_text() == "1\n"         # argument, not two
 
 
 def test_before_tls_nothing_is_offered_where_it_is_required(logins):
@@ -563,7 +568,7 @@ def test_a_link_that_points_elsewhere_is_a_change_too(daemon, ca):
 
 
 def test_a_changed_password_is_picked_up(daemon, ca):
-    crt, key = ca.cert("localhost", file="pw")
+    crt, key = ca.pair
     d = daemon(f"listen 127.0.0.1:{{port}} {{ certificate {crt} key {key}; auth required }}\nlogin joe {{ password file {{dir}}/pw }}\n", start=False)
     (d.dir / "pw").write_text("old\n")
     (d.dir / "pw").chmod(0o600)

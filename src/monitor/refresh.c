@@ -175,6 +175,8 @@ apply(struct refresh *r)
 	}
 	forget_renewal(r);
 	supervise_renew(m, roles);
+	/* What they include now is watched from here on, too. */
+	conf_view_files(m->tree, add_file, r);
 	log_msg(LL_INFO, "refresh", "files have changed, new roles read them");
 }
 

@@ -185,7 +185,6 @@ struct plan {
 	int in, out, said;		/* descriptors; out -1: as said */
 };
 
-/* Between fork and exec: only what is safe there. */
 static void
 child_exec(const struct plan *p, const struct identity *who)
 {
@@ -200,9 +199,15 @@ child_exec(const struct plan *p, const struct identity *who)
 	    dup2(p->said, STDERR_FILENO) < 0)
 		_exit(EX_OSERR);
 	close_range(3, ~0U, 0);
+	/* monitor has one thread: all of libc may be used here. */
 	if (identity_become(who) < 0)
-		_exit(EX_TEMPFAIL);
-	execve(p->path, p->argv, p->envp);
+		dprintf(STDERR_FILENO, "cannot become user %s: %s", who->name,
+		    strerror(errno));
+	else {
+		execve(p->path, p->argv, p->envp);
+		dprintf(STDERR_FILENO, "cannot run %s: %s", p->path,
+		    strerror(errno));
+	}
 	_exit(EX_TEMPFAIL);
 }
 

@@ -217,6 +217,8 @@ struct queue {
 	struct loop_alarm alarm;
 	uint64_t alarm_at;		/* wall ms, NEVER */
 	bool clock_moves;		/* tests set the clock */
+	uint64_t far_looked;		/* mono ms, 0: never */
+	bool far_more;
 	struct loop_timer sweep;
 	struct loop_task after_reply;	/* fault point */
 	bool disk_short;
@@ -347,6 +349,11 @@ void names_free(struct queue *q);
 /* Starts what is due; false: there is more than one turn should do. */
 void schedule_lanes(struct queue *q);
 void schedule_alarm(struct queue *q);
+
+/* ---- far.c ---- */
+/* Due times that cannot be are set anew; looks again by itself while there
+ * are more. */
+void far_look(struct queue *q);
 
 /* ---- lease.c ---- */
 /* Leases the recipients of m that stand in that line of the lane at that

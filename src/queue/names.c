@@ -163,15 +163,15 @@ note_address(struct expanding *x, const char *address)
 static void
 original_recipient(const char *address, struct strbuf *out)
 {
+	bool utf8 = mail_has_8bit(slice_cstr(address));
 	const char *p;
 
-	if (mail_has_8bit(slice_cstr(address)))
-		strbuf_puts(out, "utf-8;");
-	else
-		strbuf_puts(out, "rfc822;");
+	strbuf_puts(out, utf8 ? "utf-8;" : "rfc822;");
 	for (p = address; *p != 0; p++) {
-		if (*p == '+' || *p == '=' || *p == '\\' || *p == ' ')
-			strbuf_printf(out, "+%02X", (unsigned char)*p);
+		if (*p == '+' || *p == '=' || *p == ' ' ||
+		    (utf8 && *p == '\\'))
+			strbuf_printf(out, utf8 ? "\\x{%02X}" : "+%02X",
+			    (unsigned char)*p);
 		else
 			strbuf_putc(out, *p);
 	}

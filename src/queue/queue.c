@@ -128,6 +128,8 @@ queue_flush(void *arg)
 	struct queue *q = arg;
 
 	if (q->store != NULL) {
+		if (q->far_more)
+			far_look(q);
 		schedule_lanes(q);
 		queue_write_dirty(q);
 		queue_commit_all(q);
@@ -148,6 +150,7 @@ queue_alarm(void *arg)
 	q->alarm_at = NEVER;
 	TAILQ_FOREACH(l, &q->lanes, link)
 		lane_kick(q, l);
+	far_look(q);
 	queue_later(q);
 }
 
@@ -268,6 +271,7 @@ queue_start(void *arg, struct err *e)
 	lanes_load(q);
 	lanes_configure(q);
 	recovery_run(q);
+	far_look(q);
 	loop_timer_set(q->loop, &q->sweep, SWEEP_FIRST);
 	log_begin(LL_INFO, "queue");
 	log_num("messages", (int64_t)store_total(q->store));

@@ -1,7 +1,8 @@
 /*
  * What was in flight when the role ended comes back: leases become due again,
  * soon, but never as if nothing had been tried.  Their number is bounded by
- * the lanes' windows.  Run by queue, at its start.
+ * the lanes' windows and by the room in RAM for new mail that waits for a slot.
+ * Run by queue, at its start.
  *
  * A lease that stands for nothing is removed; a record that cannot be read
  * goes to quarantine when its lease is met by the schedule.

@@ -242,6 +242,8 @@ who_does_not_wait_any_more_is_not_called(void **state)
 	/* and the source may go while somebody waits */
 	get(&a, "other", 0);
 	turns();
+	secret_source_free(&source);
+	assert_null(a.wait.on);
 }
 
 static void
