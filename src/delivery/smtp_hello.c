@@ -59,7 +59,9 @@ hello_next(struct smtp_client *c)
 	}
 	if (!in_tls(c) && c->to.tls == TLS_REQUIRED) {
 		client_end(c, SMTP_END_UNREACHABLE,
-		    "TLS is required, but the server does not offer it");
+		    "TLS is required, but the server does not offer it "
+		    "(somebody between may have taken it out; a server that "
+		    "has none takes mail with `tls off`)");
 		return;
 	}
 	if (c->to.transport->has_credential)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/x509_vfy.h>
+
 #include "base/mem.h"
 #include "delivery/smtp_client_private.h"
 
@@ -68,10 +70,40 @@ tls_secured(struct smtp_client *c)
 		client_state(c, ST_EHLO);
 }
 
+/* What the administrator can do about it. */
+static const char *
+advice(const struct smtp_client *c)
+{
+	if (conn_end(c->conn) != CONN_TLS_UNTRUSTED)
+		return "";
+	switch (conn_tls_verify_result(c->conn)) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return " (if that is the right server, `tls-name` says which "
+		    "name to expect)";
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+		return " (if that is the right server, `tls-fingerprint` "
+		    "with this number trusts it)";
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return " (if that is the right server, `tls-ca` names the "
+		    "CA to trust)";
+	case X509_V_ERR_APPLICATION_VERIFICATION:
+		return " (if its certificate has changed, so must "
+		    "`tls-fingerprint`)";
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return " (whoever runs the server has to renew it)";
+	default:
+		return "";
+	}
+}
+
 void
 tls_failed(struct smtp_client *c, const struct err *why)
 {
 	client_end(c, c->to.tls == TLS_OPPORTUNISTIC ? SMTP_END_TLS :
-	    SMTP_END_UNREACHABLE, "TLS handshake failed: %s",
-	    why != NULL ? why->text : "the server closed the connection");
+	    SMTP_END_UNREACHABLE, "TLS handshake failed: %s%s",
+	    why != NULL ? why->text : "the server closed the connection",
+	    advice(c));
 }

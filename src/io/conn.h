@@ -145,6 +145,8 @@ bool conn_tls_resumed(const struct conn *c);
 bool conn_tls_verified(const struct conn *c);
 /* For people, e.g. "verified", "self-signed certificate"; "no certificate". */
 const char *conn_tls_verify_text(const struct conn *c);
+/* The same as OpenSSL's X509_V_* number; also after CONN_TLS_UNTRUSTED. */
+long conn_tls_verify_result(const struct conn *c);
 /* The peer's certificate; the caller frees with X509_free(); or NULL. */
 struct x509_st *conn_tls_peer_cert(const struct conn *c);
 /* Channel bindings: tls-exporter (RFC 9266) and tls-server-end-point (RFC

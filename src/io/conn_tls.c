@@ -19,6 +19,7 @@
 #include "io/conn.h"
 #include "io/conn_private.h"
 #include "io/sockaddr.h"
+#include "io/tls_context_private.h"
 
 #define SHAKE_MS	30000
 
@@ -40,6 +41,7 @@ static const struct conn_tls_ops ops = {
 static void
 tls_free(struct conn *c)
 {
+	tls_drop_refused(c->ssl);
 	SSL_free(c->ssl);
 	c->ssl = NULL;
 	tls_context_free(&c->ctx);
@@ -136,10 +138,14 @@ fail_untrusted(struct conn *c, long result)
 {
 	const char *name = SSL_get_servername(c->ssl,
 	    TLSEXT_NAMETYPE_host_name);
+	struct strbuf why = STRBUF_INIT;
 
-	return conn_fail(c, CONN_TLS_UNTRUSTED, EPERM,
-	    "TLS: certificate%s%s refused: %s", name ? " of " : "",
-	    name ? name : "", tls_verify_text(result));
+	tls_refusal_text(c->ssl, result, &why);
+	conn_fail(c, CONN_TLS_UNTRUSTED, EPERM, "TLS: certificate%s%s "
+	    "refused: %s", name ? " of " : "", name ? name : "",
+	    strbuf_cstr(&why));
+	strbuf_free(&why);
+	return IO_ERROR;
 }
 
 /* After a call that returned r <= 0 and is not to be repeated. */
@@ -338,6 +344,12 @@ conn_tls_verified(const struct conn *c)
 {
 	return conn_is_tls(c) && SSL_get0_peer_certificate(c->ssl) != NULL &&
 	    SSL_get_verify_result(c->ssl) == X509_V_OK;
+}
+
+long
+conn_tls_verify_result(const struct conn *c)
+{
+	return c->ssl != NULL ? SSL_get_verify_result(c->ssl) : X509_V_OK;
 }
 
 const char *

@@ -87,7 +87,17 @@ check_pins(X509_STORE_CTX *x, void *arg)
 			return 1;
 		}
 	}
+	tls_note_refused(x);
 	return 0;
+}
+
+/* OpenSSL's own verdict stands; what it was about is kept. */
+static int
+note_verdict(int ok, X509_STORE_CTX *x)
+{
+	if (!ok)
+		tls_note_refused(x);
+	return ok;
 }
 
 struct tls_context *
@@ -113,7 +123,7 @@ tls_client_new(const struct tls_client_options *o, struct err *e)
 	/* Without VERIFY_PEER the checks run all the same, and their result
 	 * is noted. */
 	SSL_CTX_set_verify(c->ssl, o->verify || o->pin_count > 0 ?
-	    SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	    SSL_VERIFY_PEER : SSL_VERIFY_NONE, note_verdict);
 	return c;
 
 fail:

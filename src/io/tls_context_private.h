@@ -4,6 +4,7 @@
 
 #include <openssl/ssl.h>
 
+#include "base/strbuf.h"
 #include "io/tls_context.h"
 
 /* Server: a certificate and the context that shows it; certificates of other
@@ -29,6 +30,13 @@ struct tls_context {
 	struct tls_pin *pins;
 	size_t pin_count;
 };
+
+/* Keeps the certificate that a check refuses with its connection (SSL's own
+ * data of the application); dropped before SSL_free(). */
+void tls_note_refused(X509_STORE_CTX *x);
+void tls_drop_refused(SSL *ssl);
+/* Appends why, with what the certificate itself says about that. */
+void tls_refusal_text(const SSL *ssl, long result, struct strbuf *out);
 
 /* A context with what is common to both sides; NULL with *e. */
 SSL_CTX *tls_base_context(bool server, enum tls_version min, struct err *e);

@@ -18,6 +18,7 @@
 #define SWEEP_MS 60000
 #define DRAIN_POLL_MS 100
 #define DRAIN_BEGUN_MS 5000	/* for a message between two commands */
+#define DRAIN_QUIET_MS 500	/* so long nothing was said: it is idle */
 #define SUBMIT_TIMEOUT_MS (5 * 60 * 1000)
 #define SUBMIT_CONNECTIONS 1000
 
@@ -311,19 +312,24 @@ on_sweep(void *arg)
 
 /* ---- the end ---- */
 
-/* Sessions end between two messages.  A message that was begun has some
- * seconds to get to its end. */
+/* Sessions end between two messages, when nothing more seems to come.  One
+ * that is in its beginning, or in a message, has some seconds to get to its
+ * end: after a reload it is not to notice that there was one. */
 static void
 drain_sessions(struct listener *l)
 {
-	bool late = clock_mono_ms() >= l->drain_until;
+	uint64_t now = clock_mono_ms();
+	bool late = now >= l->drain_until;
 	struct session *s, *next;
 
 	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
+		if (!late && (s->state == ST_TLS || s->tx != NULL ||
+		    s->ref != 0 || now - s->heard < DRAIN_QUIET_MS))
+			continue;
 		if (s->state == ST_TLS)
 			session_abort(s, "shutdown");
-		else if (session_idle(s) && (s->tx == NULL || late))
+		else if (session_idle(s))
 			session_refuse(s, REFUSE_DRAIN);
 	}
 }

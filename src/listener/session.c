@@ -168,6 +168,7 @@ session_touch(struct session *s)
 
 	if (s->state == ST_CLOSED)
 		return;
+	s->heard = now;
 	if (now + ms > s->deadline)
 		ms = s->deadline > now ? s->deadline - now : 1;
 	loop_timer_set(s->owner->loop, &s->timer, ms);

@@ -87,6 +87,7 @@ struct session {
 	uint64_t chunk_size;
 	uint64_t limit;			/* octets of a message */
 	uint64_t deadline;		/* mono ms; moves with each message */
+	uint64_t heard;			/* mono ms, when it last did something */
 	int64_t uid;			/* of the peer on a UNIX socket, -1 */
 	struct loop_timer timer;
 	struct loop_task reap;

@@ -455,11 +455,11 @@ local_mail_goes_through_monitor(void **state)
 	struct rig_job *j;
 
 	(void)state;
-	rig_mail(r, "a@relay.test", "root@localhost bob@relay.test", BODY,
+	rig_mail(r, "a@relay.test", "carl@localhost bob@relay.test", BODY,
 	    NULL);
 	j = rig_job(r);
 	assert_string_equal("local", j->local.transport);
-	assert_string_equal("root@localhost", j->local.recipient);
+	assert_string_equal("carl@localhost", j->local.recipient);
 	assert_int_equal(0, strncmp(strbuf_cstr(&j->body),
 	    "Return-Path: <a@relay.test>\r\nReceived: ", 39));
 	assert_non_null(strstr(strbuf_cstr(&j->body), "\r\n" BODY));
@@ -473,7 +473,7 @@ local_mail_goes_through_monitor(void **state)
 	j = rig_job(r);
 	rig_answer_local(j, 0);
 	rig_until(r, rig_messages(r) == 0);
-	rig_request(r, MSG_VERIFY, "root@localhost", &reply);
+	rig_request(r, MSG_VERIFY, "carl@localhost", &reply);
 	assert_int_equal(250, reply.done.code);
 	rig_verify(r);
 	rig_free(&r);
