@@ -354,16 +354,29 @@ CLIENTS = {
                   "s@here.test", "--mail-rcpt", "{to}", "-T", "-"],
     "curl AUTH=LOGIN": ["curl", "-sS", "--max-time", "20", "--ssl-reqd", "--cacert", "{ca}", "-u", "file:" + PASSWORD, "--login-options", "AUTH=LOGIN",
                         "smtp://localhost:{auth}", "--mail-from", "s@here.test", "--mail-rcpt", "{to}", "-T", "-"],
+    "git send-email": ["git", "send-email", "--quiet", "--confirm=never", "--from=s@here.test", "--to={to}", "--suppress-cc=all", "--smtp-server=localhost",
+                       "--smtp-server-port={auth}", "--smtp-encryption=tls", "--smtp-ssl-cert-path={ca}", "--smtp-user=value", "--smtp-pass=" + PASSWORD,
+                       "--smtp-auth=PLAIN LOGIN", "{patch}"],
+    "perl Net::SMTP": ["/usr/bin/perl", "-e", "use Net::SMTP; my $s = Net::SMTP->new('localhost', Port => $ARGV[0], Timeout => 20) or die;"
+                       " $s->starttls(SSL_ca_file => $ARGV[2]) or die; $s->auth('file', $ARGV[3]) or die; $s->mail('s@here.test') or die; $s->to($ARGV[1]) or die;"
+                       " $s->data(\"Subject: x\\n\\nbody\\n\") or die; $s->quit;", "{auth}", "{to}", "{ca}", PASSWORD],
     "msmtp STARTTLS": ["msmtp", "--host=localhost", "--port={optional}", "--tls=on", "--tls-trust-file={ca}", "--from=s@here.test", "--auth=off", "{to}"],
 }
 
 
+PERL = {"git send-email": ["Mail::Address", "Authen::SASL", "IO::Socket::SSL"], "perl Net::SMTP": ["Authen::SASL", "IO::Socket::SSL"]}
+PATCH = b"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\nFrom: S <s@here.test>\nDate: Fri, 20 Nov 2026 04:05:06 +0000\nSubject: x\n\nbody\n"
+
+
 @pytest.mark.parametrize("name", CLIENTS)
 def test_programs(logins, ca, name):
-    argv = [a.format(**logins.ports, ca=ca.file, to="to@there.test") for a in CLIENTS[name]]
-    if not shutil.which(argv[0]):
-        pytest.skip(f"{argv[0]} is not installed")
-    r = subprocess.run(argv, input=b"From: s@here.test\r\nSubject: x\r\n\r\nbody\r\n", capture_output=True, timeout=40)
+    (logins.dir / "0001.patch").write_bytes(PATCH)
+    argv = [a if a in (PASSWORD,) or "Net::" in a else a.format(**logins.ports, ca=ca.file, to="to@there.test", patch=logins.dir / "0001.patch")
+            for a in CLIENTS[name]]
+    missing = [m for m in PERL.get(name, []) if subprocess.run(["/usr/bin/perl", f"-M{m}", "-e1"], capture_output=True).returncode]
+    if not shutil.which(argv[0]) or missing:
+        pytest.skip(f"{argv[0]} {missing} is not installed")
+    r = subprocess.run(argv, env={**os.environ, "HOME": str(logins.dir), "GIT_CONFIG_NOSYSTEM": "1", "EMAIL": "s@here.test"}, cwd=logins.dir, input=b"From: s@here.test\r\nSubject: x\r\n\r\nbody\r\n", capture_output=True, timeout=40)
     assert r.returncode == 0, r.stdout[-1500:] + r.stderr
     assert until(lambda: logins.sink.to("to@there.test"), 8)
     assert b" with ESMTPS" in logins.sink.messages[0].data

@@ -63,8 +63,10 @@ read_own(const char *path, struct strbuf *out)
 	else if ((st.st_mode & 077) != 0)
 		why = "others could read its key";
 	else if (fs_pread_all(fd, strbuf_room(out, (size_t)st.st_size),
-	    (size_t)st.st_size, 0) == 0)
+	    (size_t)st.st_size, 0) == 0) {
 		out->n = (size_t)st.st_size;
+		out->p[out->n] = '\0';
+	}
 	close(fd);
 	if (why == NULL)
 		return;
