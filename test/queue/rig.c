@@ -1,3 +1,4 @@
+/* Drives the whole role on one loop: its peers are played by the test. */
 #include "queue/rig.h"
 
 #include <ftw.h>
