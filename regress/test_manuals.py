@@ -1,10 +1,12 @@
 """The manual pages say what the programs do: every statement, command, option and event is in them, and nothing that is not there."""
 import functools
 import re
+import shutil
 import subprocess
 
 import pytest
 
+from harness.ca import CA
 from harness.daemon import BIN, SRC, check
 
 PAGES = ("smarthostd.8", "smarthostd.conf.5", "relayctl.8", "smarthost-sendmail.8")
@@ -165,6 +167,11 @@ EXAMPLES = re.findall(r"\.Bd -literal[^\n]*\n(.*?)\n\.Ed", "\n".join(sections("s
 def test_example_is_a_correct_configuration(number):
     text = "\n".join(plain(line) for line in EXAMPLES[number].split("\n"))
     files = {f"secrets/{name}": ("secret\n", 0o600) for name in re.findall(r"/etc/smarthostd/(\S+)", text)}
+    if re.search(r"certificate \S+ (\\\s+)?key ", text):        # they are tried, and have to fit
+        ca = CA()
+        pair = dict(zip((".pem", ".key"), (f.read_text() for f in ca.cert("relay.example.org"))))
+        files.update({name: (pair[name[-4:]], 0o600) for name in files if name[-4:] in pair})
+        shutil.rmtree(ca.dir)
     status, said, _ = check(text.replace("/etc/smarthostd/", "secrets/"), files)
     assert status == 0 and "configuration ok" in said, said
 
