@@ -10,7 +10,7 @@ import pytest
 
 from harness.ca import CA
 from harness.client import Client, message, send
-from harness.daemon import check, until
+from harness.daemon import BUILD, check, until
 from harness.postfix import NEEDED, Postfix
 
 RETRY = "retry 1s\nwarn-after off\n"
@@ -497,6 +497,8 @@ def test_a_large_message_takes_no_memory(daemon, sink, ca, way, tls):
     assert until(look, 60, 0.05)
     c.quit()
     assert s.messages[1].data.endswith(data)
+    if "sanitize" in (BUILD / "config.flags").read_text():
+        return          # which keeps freed memory on purpose
     grown = {r: (seen[r] - before[r]) / 1024 for r in ROLES}
     assert all(g < 8 for g in grown.values()), grown
     # and between our looks; the database is a file that queue has mapped

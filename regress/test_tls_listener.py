@@ -1,5 +1,6 @@
 """TLS and logins of those who send to us: real clients, old ones, and such that end it the wrong way."""
 import base64
+import contextlib
 import os
 import re
 import shutil
@@ -142,7 +143,7 @@ def test_both_ends_say_that_they_end(secured):
     # and one that simply goes away does not matter
     c = Secure(secured.port, any_server(), starttls=secured.starttls)
     c.close()
-    assert until(lambda: "connections" not in secured.log or True)
+    assert until(lambda: len(secured.events("disconnect")) == 3, 8)
     assert not secured.events(level="error") and not secured.events(level="warn", role="listener")
 
 
@@ -154,7 +155,7 @@ def test_a_message_that_is_cut_off_is_none(secured, end):
     c.send(stuffed(message("m")) + b".\r")
     if end == "close_notify":
         c.sock.setblocking(False)
-        with pytest.raises((ssl.SSLError, OSError)):
+        with contextlib.suppress(ssl.SSLError, OSError):        # it need not be answered
             c.sock.unwrap()
     c.close()
     c = Secure(secured.port, any_server(), starttls=secured.starttls)

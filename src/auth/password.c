@@ -14,6 +14,7 @@
 #include "auth/secret_source.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "io/base64.h"
 
 #define PASSWORD_MAX 4096
 #define ITERATIONS_MAX 1000000
@@ -44,18 +45,19 @@ struct scram {
 	unsigned char stored[EVP_MAX_MD_SIZE];
 };
 
-/* Octets, or -1; to has room for max. */
+/* How many octets, or -1: not base64, none, or more than max. */
 static int
 unbase64(struct slice text, unsigned char *to, size_t max)
 {
-	int n, pad = 0;
+	struct strbuf b = STRBUF_INIT;
+	int n = -1;
 
-	if (text.n == 0 || text.n % 4 != 0 || text.n / 4 * 3 > max)
-		return -1;
-	while (pad < 2 && text.p[text.n - 1 - (size_t)pad] == '=')
-		pad++;
-	n = EVP_DecodeBlock(to, (const unsigned char *)text.p, (int)text.n);
-	return n < 0 ? -1 : n - pad;
+	if (base64_decode(text, &b) == 0 && b.n > 0 && b.n <= max) {
+		memcpy(to, b.p, b.n);
+		n = (int)b.n;
+	}
+	strbuf_free(&b);
+	return n;
 }
 
 /* Cuts up to the separator off the front. */

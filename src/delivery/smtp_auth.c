@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "delivery/smtp_client_private.h"
+#include "io/base64.h"
 
 #define STEPS_MAX 100
 #define COMMAND_MAX 512			/* octets with CRLF, RFC 4954 4 */
@@ -23,43 +23,6 @@
 #define CHALLENGE_MAX 12288		/* octets of base64 */
 
 static void ask(struct smtp_client *c, uint16_t type, struct slice data);
-
-/* ---- base64 ---- */
-
-static void
-encode64(struct slice in, struct strbuf *out)
-{
-	char *p = strbuf_room(out, (in.n + 2) / 3 * 4 + 1);
-	int n = EVP_EncodeBlock((unsigned char *)p,
-	    (const unsigned char *)in.p, (int)in.n);
-
-	out->n += (size_t)n;
-}
-
-static int
-decode64(struct slice in, struct strbuf *out)
-{
-	char *p;
-	int n;
-
-	in = slice_trim(in);
-	if (in.n % 4 != 0 || in.n > CHALLENGE_MAX)
-		return -1;
-	if (in.n == 0)
-		return 0;
-	p = strbuf_room(out, in.n / 4 * 3 + 1);
-	n = EVP_DecodeBlock((unsigned char *)p, (const unsigned char *)in.p,
-	    (int)in.n);
-	if (n < 0)
-		return -1;
-	/* It counts the padding as octets. */
-	if (in.p[in.n - 1] == '=')
-		n--;
-	if (in.p[in.n - 2] == '=')
-		n--;
-	out->n += (size_t)n;
-	return 0;
-}
 
 static void
 wipe(struct strbuf *b)
@@ -171,7 +134,7 @@ send_start(struct smtp_client *c, const struct msg_auth_step *m)
 		if (m->data.n == 0)
 			strbuf_puts(&ir, "=");
 		else
-			encode64(m->data, &ir);
+			base64_encode(m->data, &ir);
 		if (b.n + 1 + ir.n + 2 <= COMMAND_MAX) {
 			strbuf_putc(&b, ' ');
 			strbuf_add_slice(&b, strbuf_slice(&ir));
@@ -190,7 +153,7 @@ send_response(struct smtp_client *c, const struct msg_auth_step *m)
 	struct strbuf b = STRBUF_INIT;
 
 	if (m->has_data)
-		encode64(m->data, &b);
+		base64_encode(m->data, &b);
 	send_line(c, &b);
 }
 
@@ -298,7 +261,8 @@ on_challenge(struct smtp_client *c)
 		send_line(c, &b);
 		return;
 	}
-	if (!smtp_reply_line(&c->reply, 0, &line) || decode64(line, &b) < 0)
+	if (!smtp_reply_line(&c->reply, 0, &line) || line.n > CHALLENGE_MAX ||
+	    base64_decode(slice_trim(line), &b) < 0)
 		cancel(c, SMTP_END_UNREACHABLE,
 		    "AUTH: the server's challenge is not base64");
 	else if (!same_auth(c))

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/msg.h"
-#include "listener/base64.h"
+#include "io/base64.h"
 
 #define AUTH_MS 60000
 
@@ -119,7 +119,7 @@ challenge(struct session *s, struct slice raw)
 
 	strbuf_clear(b);
 	strbuf_puts(b, "334 ");
-	smtpd_base64_encode(raw, b);
+	base64_encode(raw, b);
 	strbuf_puts(b, "\r\n");
 	session_set_state(s, ST_AUTH);
 	session_say(s, b->p, b->n);
@@ -257,7 +257,7 @@ forward(struct session *s, const char *mechanism, bool has_data,
 		over(s, REFUSE_AUTH_TEMPORARY);
 		return;
 	}
-	if (has_data && smtpd_base64_decode(base64, &raw) != 0) {
+	if (has_data && base64_decode(base64, &raw) != 0) {
 		smtpd_auth_drop(s);
 		over(s, REFUSE_AUTH_BASE64);
 		goto out;

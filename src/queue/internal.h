@@ -151,6 +151,7 @@ struct attempt {
 	enum attempt_state state;
 	struct lane *home;		/* whose lease and slot it has */
 	enum line line;
+	bool undo;			/* taken back, once it is recorded */
 	bool away;			/* its slot at home is not in use */
 	bool ahead;			/* has its lease, but no slot yet */
 	size_t ahead_octets;		/* its part of queue->ahead_octets */

@@ -177,9 +177,12 @@ message_take_back(struct message *m)
 
 	for (a = TAILQ_FIRST(&m->attempts); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, link);
-		if (a->state == ATTEMPT_RUNNING ||
-		    a->state == ATTEMPT_RECORDING)
+		if (a->state == ATTEMPT_RUNNING)
 			continue;
+		if (a->state == ATTEMPT_RECORDING) {
+			a->undo = true;
+			continue;
+		}
 		lease_undo(a);
 		touched = true;
 	}

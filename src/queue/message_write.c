@@ -310,16 +310,16 @@ written_attempts(struct message *m)
 	struct attempt *a;
 
 	while ((a = first_recorded(m)) != NULL) {
-		if (!m->q->draining) {
-			if (a->ahead)
-				lease_ahead(a);
-			else
-				job_start(a);
-			continue;
+		if (a->undo || m->q->draining) {
+			lease_undo(a);
+			message_finish(m);
+			m->urgent = true;
+			m->again = true;
+		} else if (a->ahead) {
+			lease_ahead(a);
+		} else {
+			job_start(a);
 		}
-		lease_undo(a);
-		m->urgent = true;
-		m->again = true;
 	}
 }
 

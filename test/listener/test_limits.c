@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "fixture.h"
-#include "listener/base64.h"
+#include "io/base64.h"
 #include "listener/client_table.h"
 #include "listener/message_number.h"
 
@@ -95,17 +95,17 @@ base64_is_strict(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_int_equal(smtpd_base64_decode(slice_cstr(bad[i]), &b),
+		assert_int_equal(base64_decode(slice_cstr(bad[i]), &b),
 		    -1);
 	assert_int_equal(b.n, 0);
-	assert_int_equal(smtpd_base64_decode(SLICE_LIT("="), &b), 0);
-	assert_int_equal(smtpd_base64_decode(SLICE_LIT(""), &b), 0);
+	assert_int_equal(base64_decode(SLICE_LIT("="), &b), 0);
+	assert_int_equal(base64_decode(SLICE_LIT(""), &b), 0);
 	assert_int_equal(b.n, 0);
-	assert_int_equal(smtpd_base64_decode(SLICE_LIT("AGEAYg=="), &b), 0);
+	assert_int_equal(base64_decode(SLICE_LIT("AGEAYg=="), &b), 0);
 	assert_memory_equal(b.p, "\0a\0b", 4);
 	assert_int_equal(b.n, 4);
 	strbuf_clear(&b);
-	smtpd_base64_encode(SLICE_LIT("Username:"), &b);
+	base64_encode(SLICE_LIT("Username:"), &b);
 	assert_string_equal(b.p, "VXNlcm5hbWU6");
 	strbuf_free(&b);
 }

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "queue/control_private.h"
+#include "queue/internal.h"
 
 #define BODY "Subject: hello\r\n\r\nHello.\r\n"
 /* Two slots each; what cannot be reached hands on to the other. */
@@ -236,6 +237,15 @@ move_to_other(struct queue *q, uint64_t id, queue_op_done *done, void *arg)
 }
 
 static void
+forget(void *arg, uint64_t id, enum queue_op_result result, const char *text)
+{
+	(void)arg;
+	(void)id;
+	(void)result;
+	(void)text;
+}
+
+static void
 what_waits_in_memory_can_be_moved(void **state)
 {
 	struct rig *r = rig_new(NARROW_AND_OTHER "route via up\n");
@@ -258,6 +268,36 @@ what_waits_in_memory_can_be_moved(void **state)
 	empty(r, running);
 }
 
+/* The move comes while the lease is on its way to the disk. */
+static void
+what_is_being_recorded_can_be_moved(void **state)
+{
+	struct rig *r = rig_new(NARROW_AND_OTHER "route via up\n");
+	const struct attempt *a = NULL;
+	struct message *m;
+	struct rig_job *j;
+	uint64_t id;
+
+	(void)state;
+	id = send_from(r, "a@from.test");
+	rig_answer(rig_job(r), 451, "later");
+	rig_settle(r);
+	queue_op_retry(r->queue, id, forget, NULL);
+	while (a == NULL || a->state != ATTEMPT_RECORDING) {
+		assert_int_equal(1, r->n_jobs);
+		loop_turn(r->loop, true);
+		m = message_find(r->queue, id);
+		a = m != NULL ? TAILQ_FIRST(&m->attempts) : NULL;
+	}
+	assert_int_equal(QUEUE_OP_DONE, rig_op(r, move_to_other, id));
+	j = rig_job(r);
+	assert_string_equal("other", j->job.transport);
+	rig_answer(j, 250, "ok");
+	gone(r);
+	assert_int_equal(2, r->n_jobs);
+	rig_free(&r);
+}
+
 int
 main(void)
 {
@@ -272,6 +312,7 @@ main(void)
 		cmocka_unit_test(
 		    a_new_route_is_heeded_by_what_waits_in_memory),
 		cmocka_unit_test(what_waits_in_memory_can_be_moved),
+		cmocka_unit_test(what_is_being_recorded_can_be_moved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

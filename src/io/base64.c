@@ -1,13 +1,13 @@
 /* base64 by OpenSSL, with what it is too lenient about checked before
- * (listener): its decoder skips blanks and knows nothing of padding. */
-#include "listener/base64.h"
+ *: its decoder skips blanks and knows nothing of padding. */
+#include "io/base64.h"
 
 #include <openssl/evp.h>
 
 #define INPUT_MAX 65536
 
 void
-smtpd_base64_encode(struct slice raw, struct strbuf *out)
+base64_encode(struct slice raw, struct strbuf *out)
 {
 	size_t n = (raw.n + 2) / 3 * 4;
 	char *to;
@@ -28,7 +28,7 @@ in_alphabet(char c)
 }
 
 int
-smtpd_base64_decode(struct slice text, struct strbuf *out)
+base64_decode(struct slice text, struct strbuf *out)
 {
 	size_t pad = 0, i;
 	char *to;
