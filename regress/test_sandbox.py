@@ -293,7 +293,7 @@ def systemd(daemon):
 
 
 def test_systemd_hears_that_all_roles_live(systemd):
-    d, hear = systemd(WATCHDOG_USEC="1200000")
+    d, hear = systemd(WATCHDOG_USEC="3000000")
     assert until(lambda: hear().count("WATCHDOG=1") >= 5)
     assert hear()[0] == "READY=1"
     d.stop()
@@ -302,7 +302,7 @@ def test_systemd_hears_that_all_roles_live(systemd):
 
 def test_without_a_watchdog_there_is_silence(systemd):
     began = time.monotonic()
-    d, hear = systemd(WATCHDOG_USEC="1200000", WATCHDOG_PID="1")
+    d, hear = systemd(WATCHDOG_USEC="3000000", WATCHDOG_PID="1")
     send(d.port, "a@here.test", ["b@there.test"], message("m"))
     assert until(lambda: time.monotonic() - began > 2, 5, 0.2)
     assert hear() == ["READY=1"]
@@ -327,7 +327,7 @@ def test_a_reload_is_told_from_its_beginning_to_its_end(systemd):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_that_hangs_is_replaced(systemd, role):
-    d, hear = systemd(smarthost(DeadPort().port), WATCHDOG_USEC="1200000")
+    d, hear = systemd(smarthost(DeadPort().port), WATCHDOG_USEC="3000000")
     pid, = d.role(role)
     os.kill(pid, signal.SIGSTOP)
     assert until(lambda: [p for p in d.role(role) if p != pid], 15), d.log

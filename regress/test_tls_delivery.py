@@ -3,7 +3,9 @@ import base64
 import os
 import re
 import shutil
+import socket
 import ssl
+import threading
 import warnings
 
 import pytest
@@ -245,6 +247,36 @@ def test_what_was_offered_in_the_clear_is_forgotten(daemon, sink, ca):
     assert until(lambda: s.messages, 10), d.log
     commands = s.messages[0].session.commands
     assert [c.split()[0] for c in commands][:3] == ["EHLO", "STARTTLS", "EHLO"] and "DATA" in commands and "SIZE=" not in s.messages[0].params
+
+
+def test_the_end_of_tls_is_said(daemon, ca):
+    """A server that is told nothing at the end could not tell it from an attack."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    said = []
+
+    def one_session():
+        sock = serve(ca.good).wrap_socket(listening.accept()[0], server_side=True, suppress_ragged_eofs=False)
+        lines, body = sock.makefile("rb"), False
+        sock.sendall(b"220 x\r\n")
+        try:
+            for line in map(bytes.strip, lines):
+                body = body and line != b"."
+                said.append(line)
+                if not body:
+                    body = line == b"DATA"
+                    sock.sendall(b"354 go\r\n" if body else b"250 x\r\n")
+            said.append("in order")
+        except OSError as e:
+            said.append(e)
+        lines.close()
+        sock.close()
+    server = threading.Thread(target=one_session, daemon=True)
+    server.start()
+    d = daemon(to_up(listening.getsockname()[1], "tls implicit", f"tls-ca {ca.file}", "idle-timeout 1s"))
+    out(d)
+    server.join(15)
+    listening.close()
+    assert said[-2:] == [b"QUIT", "in order"], said
 
 
 # opportunistic

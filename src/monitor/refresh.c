@@ -22,6 +22,7 @@
 #include "monitor/view_check.h"
 
 #define LOOK_MS 2000u
+#define RENEW_LEAST 3600		/* seconds between two tries */
 
 /* What of a file tells that it is another one, or was written to. */
 struct trace {
@@ -157,6 +158,19 @@ forget_renewal(struct refresh *r)
 	free(path);
 }
 
+static int
+renew(struct refresh *r, struct err *e)
+{
+	struct monitor *m = r->m;
+	int rc = certificate_keep(m->conf, m->tree, &r->renew_at, e);
+	int64_t soon = (int64_t)(clock_real_ms() / 1000) + RENEW_LEAST;
+
+	/* Whatever is wrong with the disk or the clock: not all the time. */
+	if (rc < 0 || r->renew_at < soon)
+		r->renew_at = soon;
+	return rc;
+}
+
 static void
 apply(struct refresh *r)
 {
@@ -165,8 +179,7 @@ apply(struct refresh *r)
 	struct err e = { 0, "" };
 
 	r->changed = 0;
-	if (((roles & CONF_LISTENER) != 0 && certificate_keep(m->conf,
-	    m->tree, &r->renew_at, &e) < 0) ||
+	if (((roles & CONF_LISTENER) != 0 && renew(r, &e) < 0) ||
 	    view_check(m->tree, roles, &e) < 0) {
 		log_msg(LL_ERROR, "refresh", "a file has changed and cannot "
 		    "be used, what was read before stays in force: %s",
@@ -190,10 +203,8 @@ on_look(void *arg)
 	if (!r->m->ready || r->m->reloading || r->m->stopping)
 		return;
 	roles = look_at_files(r);
-	if ((int64_t)(clock_real_ms() / 1000) >= r->renew_at) {
-		r->renew_at = INT64_MAX;	/* apply() says when again */
+	if ((int64_t)(clock_real_ms() / 1000) >= r->renew_at)
 		r->changed |= CONF_LISTENER;
-	}
 	r->changed |= roles;
 	if (roles == 0 && r->changed != 0)
 		apply(r);

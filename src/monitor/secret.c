@@ -17,6 +17,7 @@
 
 #define LIMIT_MS 30000u
 #define SECRET_MAX 8192u		/* octets */
+#define JOBS_MAX 32			/* commands at a time */
 
 struct secret_job {
 	TAILQ_ENTRY(secret_job) link;
@@ -115,6 +116,17 @@ find_user(const struct monitor *m, const struct conf_secret *secret,
 	return 0;
 }
 
+static size_t
+count_jobs(const struct monitor *m)
+{
+	const struct secret_job *j;
+	size_t n = 0;
+
+	TAILQ_FOREACH(j, &m->secrets, link)
+		n++;
+	return n;
+}
+
 static int
 begin(struct process *p, uint64_t ref, const struct conf_secret *secret,
     struct err *e)
@@ -125,6 +137,8 @@ begin(struct process *p, uint64_t ref, const struct conf_secret *secret,
 	struct identity who;
 	int rc = -1;
 
+	if (count_jobs(p->m) >= JOBS_MAX)
+		return err_set(e, EAGAIN, "too many commands run already");
 	argv = conf_command_split(secret->text, e);
 	if (argv != NULL)
 		path = conf_command_find(argv[0], e);

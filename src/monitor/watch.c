@@ -82,7 +82,7 @@ watch_turn(void *arg)
 		/* killed, and still there */
 		silent |= p->pid > 0 && p->unanswered > QUESTIONS + 1;
 	}
-	if (m->watchdog && !silent)
+	if (m->watchdog && m->ready && !silent)
 		notify_systemd("WATCHDOG=1");
 	loop_timer_set(m->loop, &m->watch, m->watch_every);
 }

@@ -186,7 +186,7 @@ message_write(struct message *m, struct store_change *c)
 	write_keys(m, c);
 	write_counts(m, c);
 	if (m->damaged)
-		store_quarantine(c, m->id);
+		store_quarantine(c, m->id, COUNT_KINDS);
 	else if (m->next_gone) {
 		write_history(m, c);
 		store_delete(c, m->rec);

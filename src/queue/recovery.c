@@ -55,8 +55,8 @@ recover_damaged(struct queue *q, const struct store_due *d,
 
 	line_id(LL_ERROR, "quarantined", d->id, why->text);
 	store_due_del(c, d->lane, d->time, d->id);
-	store_quarantine(c, d->id);
-	store_count(c, COUNT_DEFERRED, -1);
+	store_quarantine(c, d->id, d->lane & LINE_FRESH ? COUNT_QUEUED :
+	    COUNT_DEFERRED);
 	queue_commit(q, &c, false, NULL, recovered, q);
 }
 

@@ -33,10 +33,9 @@ quarantine(struct queue *q, const struct store_due *d, const struct err *why)
 
 	line_id(LL_ERROR, "quarantined", d->id, why->text);
 	store_due_del(c, d->lane, d->time, d->id);
-	store_quarantine(c, d->id);
 	/* What it was counted as is not known; the line tells most of it. */
-	store_count(c, d->lane & LINE_FRESH ? COUNT_QUEUED : COUNT_DEFERRED,
-	    -1);
+	store_quarantine(c, d->id, d->lane & LINE_FRESH ? COUNT_QUEUED :
+	    COUNT_DEFERRED);
 	queue_commit(q, &c, false, NULL, quarantined, q);
 }
 

@@ -154,8 +154,9 @@ drop_due(struct batch *b, struct slice id)
 }
 
 static void
-apply_quarantine(struct batch *b, struct slice key)
+apply_quarantine(struct batch *b, struct slice key, struct slice counted)
 {
+	unsigned kind = (unsigned char)counted.p[0];
 	struct slice value;
 
 	if (db_get(&b->t, T_MESSAGE, key, &value)) {
@@ -163,6 +164,8 @@ apply_quarantine(struct batch *b, struct slice key)
 		strbuf_add_slice(&b->body, value);
 		db_put(&b->t, T_QUARANTINE, key, strbuf_slice(&b->body), 0);
 		db_del(&b->t, T_MESSAGE, key);
+		if (kind < COUNT_KINDS)
+			b->count[kind]--;
 	}
 	drop_due(b, key);
 }
@@ -191,7 +194,7 @@ apply(struct batch *b, struct store_change *c)
 			apply_state(b, key, value);
 			break;
 		case OP_QUARANTINE:
-			apply_quarantine(b, key);
+			apply_quarantine(b, key, value);
 			break;
 		}
 	}

@@ -236,13 +236,14 @@ store_delete(struct store_change *c, const struct record *r)
 }
 
 void
-store_quarantine(struct store_change *c, uint64_t id)
+store_quarantine(struct store_change *c, uint64_t id,
+    enum store_count counted)
 {
-	unsigned char key[KEY_ID];
+	unsigned char key[KEY_ID], kind = (unsigned char)counted;
 
 	put_be64(key, id);
 	op_add(c, OP_QUARANTINE, T_MESSAGE, key, sizeof(key),
-	    slice_of(NULL, 0));
+	    slice_of(&kind, 1));
 }
 
 /* ---- the other tables ---- */

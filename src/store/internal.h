@@ -17,7 +17,7 @@ enum op_kind {
 	OP_DEL,			/* table, key; absent is no error */
 	OP_NEW,			/* message: key must not be there */
 	OP_STATE,		/* message: new state part, the body stays */
-	OP_QUARANTINE		/* message: key */
+	OP_QUARANTINE		/* message: key; value: enum store_count */
 };
 
 struct op {

@@ -96,10 +96,12 @@ void store_put_lane(struct store_change *c, uint32_t lane, struct slice key,
 void store_del_lane(struct store_change *c, uint32_t lane);
 /* Puts the raw value aside and takes the message and its due entries out of
  * the queue (they are searched for, as the record may not tell them); its
- * body parts or file stay.  Counters are the caller's. */
-void store_quarantine(struct store_change *c, uint64_t id);
-
+ * body parts or file stay.  Where it was still there, one is taken off that
+ * counter (COUNT_KINDS: off none): more than one change may come for the same
+ * message. */
 enum store_count { COUNT_QUEUED, COUNT_DEFERRED, COUNT_HELD, COUNT_KINDS };
+void store_quarantine(struct store_change *c, uint64_t id,
+    enum store_count counted);
 /* Persistent counters, part of the change. */
 void store_count(struct store_change *c, enum store_count which, int delta);
 

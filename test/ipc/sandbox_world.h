@@ -3,9 +3,12 @@
 #ifndef SANDBOX_WORLD_H
 #define SANDBOX_WORLD_H
 
-#include <netinet/in.h>
 #include <sys/types.h>
 #include <sys/un.h>
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "ipc/msg.h"
 
@@ -27,7 +30,7 @@ struct outside {
 
 /* For all attempts. */
 extern struct outside out;
-/* 0: there is none in this build; else how many walls (1 or 2). */
+/* How many walls there are: 0 in a build without the sandbox. */
 extern int walls;
 extern bool has_landlock, has_seccomp;
 extern int landlock_version;
@@ -38,5 +41,22 @@ int sandbox_world_stop(void **state);
 /* In a process of its own: enters the role's sandbox, then attempt(), which
  * returns what a system call returned.  0, or the errno. */
 int attempt_as(enum role role, long (*attempt)(void));
+
+struct attempt {
+	const char *what;
+	long (*try)(void);
+};
+
+/* All of a list as that role: each must end with that errno, 0 for none. */
+void expect(enum role role, const struct attempt *a, size_t n, int want);
+#define EXPECT(role, list, want) expect(role, list, COUNT(list), want)
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Skips the test on a kernel without the wall, and in a build without the
+ * sandbox; the daemon itself says which it is. */
+void need(bool wall);
+
+#define CONFINED 4
+extern const enum role roles[CONFINED];
 
 #endif

@@ -473,6 +473,35 @@ a_damaged_lease_stops_nothing(void **state)
 	damage(r, bad);
 	rig_start(r);
 	in_quarantine(r, bad);
+	assert_int_equal(0, store_counter(queue_store(r->queue),
+	    COUNT_QUEUED));
+	assert_int_equal(0, store_counter(queue_store(r->queue),
+	    COUNT_DEFERRED));
+	rig_free(&r);
+}
+
+/* It stands in two lanes, and is met in each of them. */
+static void
+a_damaged_record_is_counted_once(void **state)
+{
+	struct rig *r = rig_new("transport up { smarthost mx.test:25 }\n"
+	    "transport other { smarthost o.test:25 }\n"
+	    "route to x@to.test via up\nroute via other\nretry 300ms\n");
+	uint64_t bad;
+
+	(void)state;
+	bad = rig_mail(r, "a@from.test", "x@to.test y@to.test", BODY, NULL);
+	rig_answer(rig_job(r), 451, "later");
+	rig_answer(rig_job(r), 451, "later");
+	rig_until(r, store_counter(queue_store(r->queue), COUNT_DEFERRED)
+	    == 1);
+	rig_settle(r);
+	rig_stop(r);
+	damage(r, bad);
+	rig_start(r);
+	in_quarantine(r, bad);
+	assert_int_equal(0, store_counter(queue_store(r->queue),
+	    COUNT_DEFERRED));
 	rig_free(&r);
 }
 
@@ -547,6 +576,7 @@ main(void)
 		    a_commit_that_fails_is_answered_and_made_again),
 		cmocka_unit_test(a_damaged_record_stops_nothing),
 		cmocka_unit_test(a_damaged_lease_stops_nothing),
+		cmocka_unit_test(a_damaged_record_is_counted_once),
 		cmocka_unit_test(a_body_that_delivery_refuses_is_tried_again),
 		cmocka_unit_test(drain_finishes_what_is_in_flight),
 	};

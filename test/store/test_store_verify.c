@@ -103,7 +103,7 @@ test_a_damaged_record_goes_to_quarantine(void **state)
 
 	c = store_change_new(f->s);
 	store_due_add(c, LANE | STORE_LEASED, DUE + 5, ID(2));
-	store_quarantine(c, ID(2));
+	store_quarantine(c, ID(2), COUNT_KINDS);
 	assert_int_equal(commit(f, &c), 0);
 	assert_int_equal(get_code(f, ID(2)), ENOENT);
 	assert_int_equal(store_due_scan(f->s, LANE, UINT64_MAX, NULL, d, 4),
@@ -125,7 +125,7 @@ test_the_parts_of_a_quarantined_message_stay(void **state)
 	put(f, ID(1), make_body(100000, 1));
 	damage(f, ID(1), 30);
 	c = store_change_new(f->s);
-	store_quarantine(c, ID(1));
+	store_quarantine(c, ID(1), COUNT_KINDS);
 	assert_int_equal(commit(f, &c), 0);
 	expect_finding(f, ID(1), "in quarantine");
 }
@@ -444,7 +444,7 @@ test_the_file_of_a_quarantined_message_is_not_swept(void **state)
 	set_clock_ahead("120000");
 	put_file(f, ID(1), SLICE_LIT("kept"));
 	c = store_change_new(f->s);
-	store_quarantine(c, ID(1));
+	store_quarantine(c, ID(1), COUNT_KINDS);
 	assert_int_equal(commit(f, &c), 0);
 	sweep_all(f, 0);
 	fixture_reopen(f);
