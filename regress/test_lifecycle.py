@@ -195,6 +195,17 @@ def test_a_configuration_with_an_error_is_refused_and_the_old_one_goes_on(daemon
     assert {r: d.role(r) for r in ROLES} == roles
 
 
+def test_a_reload_with_another_spool_is_refused(daemon, sink):
+    s = sink()
+    d = daemon(RETRY + smarthost(s.port))
+    roles = {r: d.role(r) for r in ROLES}
+    d.conf.write_text(d.conf.read_text().replace(f"spool-directory {d.spool}", f"spool-directory {d.dir}/other"))
+    d.signal(signal.SIGHUP)
+    assert until(lambda: [e for e in d.events("reload") if "restart" in str(e)], 8)
+    assert {r: d.role(r) for r in ROLES} == roles
+    assert not (d.dir / "other").exists()
+
+
 def test_a_reload_moves_waiting_mail_to_its_new_route(daemon, sink):
     dead, s = DeadPort(), sink()
     d = daemon("retry 1s\n" + smarthost(dead.port))

@@ -73,6 +73,17 @@ on_usr1(void *arg, int signo)
 	log_msg(LL_INFO, "log", "opened anew");
 }
 
+/* A queue that dies would come back on another spool. */
+static int
+same_places(const struct conf *old, const struct conf *conf, struct err *e)
+{
+	if (strcmp(conf->spool_directory, old->spool_directory) == 0 &&
+	    strcmp(conf->runtime_directory, old->runtime_directory) == 0)
+		return 0;
+	return err_set(e, -1, "spool-directory and runtime-directory change "
+	    "with a restart only");
+}
+
 static void
 reload(struct monitor *m)
 {
@@ -88,11 +99,8 @@ reload(struct monitor *m)
 		    "force goes on");
 		return;
 	}
-	if (strcmp(conf->spool_directory, m->conf->spool_directory) != 0 ||
-	    strcmp(conf->runtime_directory, m->conf->runtime_directory) != 0)
-		log_msg(LL_WARN, "reload", "spool-directory and "
-		    "runtime-directory change with a restart only");
-	if (refresh_prepare(m, conf, tree, &e) < 0 ||
+	if (same_places(m->conf, conf, &e) < 0 ||
+	    refresh_prepare(m, conf, tree, &e) < 0 ||
 	    bind_all(m, conf, &sockets, &n, &e) < 0) {
 		log_msg(LL_ERROR, "reload", "refused, the configuration in "
 		    "force goes on: %s", e.text);
