@@ -190,7 +190,8 @@ start(struct auth_peer *p, const struct msg_cred *m, uint64_t ref,
 		return err_set(e, EPROTO, "a credential that cannot begin");
 	t = transport_of(p->owner->conf, m->transport);
 	if (!p->owner->sasl)
-		refuse(p, ref, AUTH_TEMPORARY, "libsasl2 is not there");
+		refuse(p, ref, AUTH_TEMPORARY, "no SASL mechanisms on "
+		    "this machine: install libsasl2-modules");
 	else if (t == NULL || t->username == NULL ||
 	    t->password.text == NULL)
 		refuse(p, ref, AUTH_NO_MECHANISM,

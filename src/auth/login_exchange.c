@@ -168,7 +168,8 @@ start(struct auth_peer *p, const struct msg_auth *m, uint64_t ref,
 		return err_set(e, EPROTO, "AUTH that cannot begin");
 	mech = sasl_mechanism_find(slice_cstr(m->mechanism));
 	if (!p->owner->sasl) {
-		reply(p, ref, AUTH_TEMPORARY, "libsasl2 is not there");
+		reply(p, ref, AUTH_TEMPORARY, "no SASL mechanisms on "
+		    "this machine: install libsasl2-modules");
 		return 0;
 	}
 	if (mech == NULL || (mech->needs_tls && !m->secure)) {

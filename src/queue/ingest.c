@@ -26,19 +26,22 @@
 
 #define RESERVE_MAX (64ull << 20)
 
+static uint64_t
+disk_reserve(const struct queue *q, uint64_t size)
+{
+	if (q->conf->disk_reserve != UINT64_MAX)
+		return q->conf->disk_reserve;
+	return size / 100 < RESERVE_MAX ? size / 100 : RESERVE_MAX;
+}
+
 /* New mail is refused before our own work lacks room; it is taken up again
  * once there is a quarter more than that. */
 static bool
 disk_short(struct queue *q)
 {
-	uint64_t size = 0, reserve = q->conf->disk_reserve, room;
+	uint64_t size = 0, room = store_free_octets(q->store, &size);
+	uint64_t reserve = disk_reserve(q, size);
 
-	room = store_free_octets(q->store, &size);
-	if (reserve == UINT64_MAX) {
-		reserve = size / 100;
-		if (reserve > RESERVE_MAX)
-			reserve = RESERVE_MAX;
-	}
 	if (q->disk_short)
 		reserve += reserve / 4;
 	if (q->disk_short != (room < reserve)) {
@@ -50,6 +53,16 @@ disk_short(struct queue *q)
 		log_end();
 	}
 	return q->disk_short;
+}
+
+/* The database's free pages are of no use to a file. */
+static bool
+file_short(struct queue *q)
+{
+	uint64_t size = 0;
+
+	(void)store_free_octets(q->store, &size);
+	return store_free_for_files(q->store) < disk_reserve(q, size);
 }
 
 /* Answers and gives the credit back. */
@@ -72,7 +85,7 @@ ingest_want(struct peer *p, const struct port_message *pm)
 		peer_answer(p, pm->ref, 451, 3, 0, "The queue is starting");
 		return;
 	}
-	if (disk_short(q)) {
+	if (disk_short(q) || file_short(q)) {
 		peer_answer(p, pm->ref, 452, 3, 1,
 		    "Insufficient system storage");
 		return;

@@ -45,6 +45,7 @@ struct peer {
 	struct port *port;		/* NULL: gone */
 	unsigned refs;			/* messages that still answer to it */
 	bool returning;			/* delivery: takes no more jobs */
+	unsigned since;			/* queue->views when it came */
 	struct msg_stats stats;		/* listener */
 };
 TAILQ_HEAD(peer_list, peer);
@@ -57,6 +58,8 @@ struct lane {
 	bool stored;			/* the table has it */
 	const struct conf_transport *transport;	/* NULL: direct or gone */
 	bool direct;			/* the built-in one */
+	bool remote;			/* for delivery, since that view: */
+	unsigned since;
 	unsigned window;		/* attempts at a time */
 	unsigned active[LINES];
 	uint64_t next_due[LINES];	/* wall ms, NEVER */

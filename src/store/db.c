@@ -400,3 +400,31 @@ db_entries(struct db *db, enum db_table table)
 	db_read_end(&t);
 	return st.ms_entries;
 }
+
+uint64_t
+db_free_octets(struct db *db)
+{
+	struct db_txn t;
+	MDB_envinfo info;
+	MDB_stat st;
+	uint64_t used = 0, pages;
+	MDB_dbi i;
+
+	if (db_read_begin(db, &t) != 0)
+		return 0;
+	/* LMDB's own two tables are 0 and 1: the free list and the names. */
+	for (i = 0; i < 2 + DB_TABLES; i++) {
+		if (mdb_stat(t.txn, i < 2 ? i : db->table[i - 2], &st) != 0)
+			goto fail;
+		used += st.ms_branch_pages + st.ms_leaf_pages +
+		    st.ms_overflow_pages;
+	}
+	if (mdb_env_info(db->env, &info) != 0)
+		goto fail;
+	db_read_end(&t);
+	pages = info.me_last_pgno > 1 ? info.me_last_pgno - 1 : 0;
+	return pages > used ? (pages - used) * st.ms_psize : 0;
+fail:
+	db_read_end(&t);
+	return 0;
+}

@@ -104,6 +104,8 @@ size_t db_gather(struct db *db, enum db_table table, struct slice from,
 bool db_gathered(struct slice *in, struct slice *key, struct slice *value);
 
 uint64_t db_entries(struct db *db, enum db_table table);
+/* Octets of the file that are not in use: it never becomes smaller. */
+uint64_t db_free_octets(struct db *db);
 /* Text of a code of this file. */
 const char *db_strerror(int rc);
 

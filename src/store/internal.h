@@ -85,7 +85,7 @@ struct store {
 	size_t in_flight;
 	struct htab *linking;	/* ids of body files not yet settled */
 	struct sweep sweep;
-	uint64_t free_at, free_octets, total_octets;
+	uint64_t free_at, free_octets, db_free_octets, total_octets;
 
 	/* guarded by lock */
 	pthread_mutex_t lock;

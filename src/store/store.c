@@ -298,9 +298,17 @@ store_free_octets(struct store *s, uint64_t *size)
 			s->total_octets = (uint64_t)vfs.f_blocks *
 			    vfs.f_frsize;
 		}
+		s->db_free_octets = db_free_octets(&s->db);
 		s->free_at = now ? now : 1;
 	}
 	if (size != NULL)
 		*size = s->total_octets;
+	return s->free_octets + s->db_free_octets;
+}
+
+uint64_t
+store_free_for_files(struct store *s)
+{
+	(void)store_free_octets(s, NULL);
 	return s->free_octets;
 }

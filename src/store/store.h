@@ -179,9 +179,12 @@ void store_history(struct store *s, uint64_t since, bool backward,
  * while there is more to do: call it again soon, but after store_complete()
  * had its turn (never in a loop). */
 bool store_sweep(struct store *s, uint64_t history_before);
-/* Octets free for new mail on the spool's file system (statvfs, cached for a
- * few milliseconds) and its size. */
+/* Octets free for new mail, on the spool's file system (statvfs) and within
+ * the database's file, which stays as large as it has ever been; and the file
+ * system's size.  Cached for a few milliseconds. */
 uint64_t store_free_octets(struct store *s, uint64_t *size);
+/* The same for a body's file, which finds no room in the database. */
+uint64_t store_free_for_files(struct store *s);
 /* Checks every record, CRC, due entry (each points to a pending recipient;
  * each pending recipient that is not held has one), part and file; one line
  * of text per finding.  Returns the number of findings. */

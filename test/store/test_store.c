@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 static void
@@ -549,7 +550,47 @@ test_free_room_is_told(void **state)
 	assert_true(octets > 0);
 	assert_true(size >= octets);
 	assert_true(store_free_octets(f->s, NULL) == octets);
+	assert_true(store_free_for_files(f->s) <= octets);
 	assert_false(store_dead(f->s));
+}
+
+#define MANY 1000u			/* of 100,000 octets */
+
+/* What is known is kept for 20 ms. */
+static uint64_t
+free_now(struct fixture *f)
+{
+	uint64_t start = clock_mono_ms();
+
+	while (clock_mono_ms() < start + 21)
+		clock_update();
+	return store_free_octets(f->s, NULL);
+}
+
+/* The database's file does not become smaller, but what is in it does. */
+static void
+test_room_that_was_used_is_free_again(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before, full, after;
+	struct store_change *c;
+	unsigned i;
+
+	before = free_now(f);
+	for (i = 0; i < MANY; i++) {
+		c = store_change_new(f->s);
+		add_message(c, ID(i + 1), make_body(100000, i));
+		assert_int_equal(commit(f, &c), 0);
+	}
+	full = free_now(f);
+	assert_true(full + (90u << 20) < before);
+	for (i = 0; i < MANY; i++) {
+		c = store_change_new(f->s);
+		remove_message(f, c, ID(i + 1));
+		assert_int_equal(commit(f, &c), 0);
+	}
+	after = free_now(f);
+	assert_true(after + (20u << 20) > before);
 }
 
 #define TEST(name) \
@@ -578,6 +619,7 @@ main(void)
 		TEST(test_messages_are_listed_by_arrival),
 		TEST(test_counters_go_up_and_down),
 		TEST(test_free_room_is_told),
+		TEST(test_room_that_was_used_is_free_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
