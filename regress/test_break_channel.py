@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from harness.client import message, send
+from harness.client import Client, message, send
 from harness.daemon import smarthost, until
 
 SYS_PIDFD_GETFD = 438
@@ -96,3 +96,17 @@ def test_garbage_costs_its_sender_its_life(daemon, sink, role):
     assert until(taken)
     assert until(lambda: s.to("to@there.test"))
     assert pathlib.Path(d.log_path).read_text().count("cannot work with it") == 1
+
+
+def test_a_report_larger_than_a_channel_takes_in_one_piece(daemon, sink):
+    s = sink(lambda stage, session, arg: "550 5.1.1 nobody here" if stage == "rcpt" and "victim" in str(arg) else None)
+    d = daemon("retry 1s\nbounce-to sender\n" + smarthost(s.port, "recipients-per-message 1000"))
+    c = Client(unix=d.run / "submit.sock")
+    whole = message("whole", body=b"".join(b"%070d\r\n" % i for i in range(6800)))
+    wanted = [f"{i:0230d}.victim@there.test" for i in range(1000)]
+    assert c.pipelined("from@here.test", wanted, whole, params=" RET=FULL")[0] == 250
+    c.quit()
+    assert until(lambda: s.to("from@here.test"), 30)
+    report = s.to("from@here.test")[0].data
+    assert len(report) > 1024 * 1024 and whole in report
+    assert d.wait_empty() and len(s.messages) == 1

@@ -177,6 +177,18 @@ caller_finish(struct caller *cl)
 	caller_leave(cl);
 }
 
+bool
+control_is_late(struct control *c)
+{
+	uint64_t turn = clock_mono_ms(), now = clock_mono_us();
+
+	if (turn != c->turn) {		/* it is read once in each */
+		c->turn = turn;
+		c->until = now + CONTROL_TURN_US;
+	}
+	return now >= c->until;
+}
+
 static void
 caller_step(void *arg)
 {
@@ -187,6 +199,10 @@ caller_step(void *arg)
 		return;
 	if (conn_pending_out(cl->conn) > OUTPUT_HIGH)
 		return;			/* drained() goes on */
+	if (control_is_late(cl->c)) {
+		loop_defer(cl->c->loop, &cl->task);
+		return;
+	}
 	cl->stepping = true;
 	s = cl->cmd->step(cl);
 	cl->stepping = false;

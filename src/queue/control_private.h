@@ -22,6 +22,8 @@
 
 #define CONTROL_SLICE 256	/* records in one step, or as many as fill: */
 #define OUTPUT_HIGH (256u * 1024)	/* octets that wait for the caller */
+#define CONTROL_TURN_US 5000u	/* all callers together, of a turn: mail has
+				 * the rest */
 
 /* Exit statuses of relayctl. */
 enum { CTL_OK = 0, CTL_NONE = 1, CTL_USAGE = 64, CTL_UNAVAILABLE = 69,
@@ -98,6 +100,8 @@ struct control {
 	TAILQ_HEAD(caller_list, caller) callers;
 	unsigned n_callers;
 	unsigned followers;
+	uint64_t turn;		/* mono ms of the turn, */
+	uint64_t until;		/* mono us: when it has had enough of us */
 	bool has_group;
 	gid_t group;
 	bool started, draining;
@@ -114,6 +118,8 @@ void caller_data(struct caller *cl, struct slice octets);
 /* The last line; returns STEP_END. */
 enum step caller_end(struct caller *cl, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The time that this turn has for callers is used up. */
+bool control_is_late(struct control *c);
 /* Goes on after STEP_WAIT. */
 void caller_wake(struct caller *cl);
 /* May this caller see and touch that message? */

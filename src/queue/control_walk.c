@@ -67,7 +67,8 @@ walk_one(struct caller *cl, uint64_t id, const char *name, walk_each *each)
 static bool
 is_filled(const struct caller *cl)
 {
-	return cl->conn != NULL && conn_pending_out(cl->conn) > OUTPUT_HIGH;
+	return control_is_late(cl->c) || (cl->conn != NULL &&
+	    conn_pending_out(cl->conn) > OUTPUT_HIGH);
 }
 
 static void

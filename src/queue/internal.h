@@ -189,6 +189,7 @@ struct queue {
 	struct role_base base;
 	struct loop *loop;
 	struct conf *conf;
+	unsigned views;			/* how many there have been */
 	struct conf_local *names;	/* local-domains and aliases */
 	TAILQ_HEAD(question_list, question) questions;	/* to monitor */
 	const struct conf_transport *local;	/* named `local`, or NULL */
@@ -247,8 +248,9 @@ void queue_drop_due(struct queue *q, uint32_t lane, uint64_t time,
 int peer_add(struct queue *q, const struct msg_peer *m, int fd,
     struct err *e);
 void peer_unref(struct peer **p);
-/* The next delivery in turn that has credit, or NULL. */
-struct peer *peer_for_job(struct queue *q);
+/* The next delivery in turn that has credit and knows the transport (monitor
+ * brings new ones behind each view), or NULL. */
+struct peer *peer_for_job(struct queue *q, const struct lane *l);
 void peer_answer(struct peer *p, uint64_t ref, uint16_t code, uint8_t subject,
     uint8_t detail, const char *text);
 void peers_free(struct queue *q);

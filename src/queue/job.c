@@ -148,6 +148,19 @@ job_send(struct attempt *a, struct peer *p)
 	strbuf_free(&meta);
 }
 
+static struct attempt *
+first_to_send(struct queue *q, struct peer **p)
+{
+	struct attempt *a;
+
+	TAILQ_FOREACH(a, &q->unsent, wait) {
+		*p = peer_for_job(q, a->lane);
+		if (*p != NULL)
+			return a;
+	}
+	return NULL;
+}
+
 void
 job_send_unsent(struct queue *q)
 {
@@ -155,8 +168,7 @@ job_send_unsent(struct queue *q)
 	struct message *m;
 	struct peer *p;
 
-	while ((a = TAILQ_FIRST(&q->unsent)) != NULL &&
-	    (p = peer_for_job(q)) != NULL) {
+	while ((a = first_to_send(q, &p)) != NULL) {
 		m = a->m;
 		TAILQ_REMOVE(&q->unsent, a, wait);
 		a->state = ATTEMPT_RECORDING;
@@ -185,7 +197,7 @@ job_start(struct attempt *a)
 		local_start(a);
 		return;
 	}
-	p = TAILQ_EMPTY(&q->unsent) ? peer_for_job(q) : NULL;
+	p = TAILQ_EMPTY(&q->unsent) ? peer_for_job(q, a->lane) : NULL;
 	if (p != NULL)
 		job_send(a, p);
 	else

@@ -44,6 +44,19 @@ lane_add(struct queue *q, uint32_t id, struct slice key)
 	return l;
 }
 
+/* What delivery did not have in an earlier view, an older one cannot do. */
+static void
+lane_remote(const struct queue *q, struct lane *l)
+{
+	const struct conf_transport *t = l->transport;
+	bool remote = t != NULL && (t->kind == TRANSPORT_SMARTHOST ||
+	    t->kind == TRANSPORT_SUBMISSION || t->kind == TRANSPORT_LMTP);
+
+	if (remote && !l->remote)
+		l->since = q->views;
+	l->remote = remote;
+}
+
 static void
 lane_configure(struct queue *q, struct lane *l)
 {
@@ -52,6 +65,7 @@ lane_configure(struct queue *q, struct lane *l)
 
 	l->direct = i == SIZE_MAX && strcmp(l->name, "direct") == 0;
 	l->transport = i == SIZE_MAX ? NULL : &q->conf->transports[i];
+	lane_remote(q, l);
 	if (l->transport == NULL) {
 		l->window = WINDOW_DEFAULT;
 		return;

@@ -140,6 +140,7 @@ peer_add(struct queue *q, const struct msg_peer *m, int fd, struct err *e)
 	p->q = q;
 	p->role = m->role;
 	p->slot = m->slot;
+	p->since = q->views;
 	p->refs = 1;
 	snprintf(name, sizeof(name), "%s %u", role_name(m->role), m->slot);
 	p->port = port_new(q->loop, fd, name,
@@ -151,12 +152,13 @@ peer_add(struct queue *q, const struct msg_peer *m, int fd, struct err *e)
 }
 
 struct peer *
-peer_for_job(struct queue *q)
+peer_for_job(struct queue *q, const struct lane *l)
 {
 	struct peer *p;
 
 	TAILQ_FOREACH(p, &q->deliveries, link) {
-		if (p->returning || !port_can_send(p->port))
+		if (p->returning || p->since < l->since ||
+		    !port_can_send(p->port))
 			continue;
 		TAILQ_REMOVE(&q->deliveries, p, link);
 		TAILQ_INSERT_TAIL(&q->deliveries, p, link);

@@ -202,6 +202,7 @@ queue_view(void *arg, struct slice view, struct err *e)
 		return -1;
 	old = q->conf;
 	q->conf = conf;
+	q->views++;
 	route_configure(q);
 	lanes_configure(q);
 	conf_free(&old);

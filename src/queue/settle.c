@@ -293,7 +293,8 @@ settle_returned(struct attempt *a)
 	if (a->peer != NULL)
 		a->peer->returning = true;
 	peer_unref(&a->peer);
-	if (q->draining) {
+	/* Or its transport went with the configuration that it was of. */
+	if (q->draining || !a->lane->remote) {
 		lease_undo(a);
 		message_touch(m, true);
 		return;

@@ -131,7 +131,8 @@ db_env_open(struct db *db, const char *dir, bool read_only, size_t map_size,
 			break;
 		mdb_env_close(db->env);
 		db->env = NULL;
-		if (rc != ENOMEM || size / 2 < MAP_MIN)
+		/* no such stretch of addresses; emulators say EINVAL */
+		if ((rc != ENOMEM && rc != EINVAL) || size / 2 < MAP_MIN)
 			return env_failed(dir, read_only, rc, e);
 	}
 	/* LMDB takes more where the pages in use need it. */

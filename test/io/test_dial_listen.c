@@ -354,6 +354,11 @@ without_descriptors_it_waits_instead_of_spinning(void **state)
 	uint64_t start;
 
 	(void)state;
+	/* valgrind keeps count of descriptors by a limit of its own */
+	if (getenv("VALGRIND") != NULL) {
+		loop_free(&t.loop);
+		skip();
+	}
 	t.listen = listen_new(t.loop, listener(&sa, 5), on_accept, &t);
 	fill(&sa, fds, 1);
 	spare = dup(0);

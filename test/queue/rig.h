@@ -14,7 +14,7 @@
 #include "queue/queue.h"
 #include "store/store.h"
 
-#define RIG_JOBS 256
+#define RIG_JOBS 512
 
 struct rig_job {		/* what a delivery, or monitor, was given */
 	bool open;		/* not answered yet */

@@ -173,6 +173,7 @@ a_reload_moves_what_waits(void **state)
 	rig_settle(r);
 	rig_reload(r, "transport other { smarthost o.test:25 }\n"
 	    "route via other\nretry 1h\n");
+	rig_add_delivery(r);
 	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_retry, id));
 	j = rig_job(r);
 	assert_string_equal("other", j->job.transport);

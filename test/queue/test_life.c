@@ -400,6 +400,7 @@ damage(struct rig *r, uint64_t id)
 	snprintf(path, sizeof(path), "%s/queue", r->spool);
 	assert_int_equal(0, mdb_env_create(&env));
 	mdb_env_set_maxdbs(env, 16);
+	mdb_env_set_mapsize(env, 1u << 30);
 	assert_int_equal(0, mdb_env_open(env, path, MDB_WRITEMAP, 0600));
 	assert_int_equal(0, mdb_txn_begin(env, NULL, 0, &txn));
 	assert_int_equal(0, mdb_dbi_open(txn, "message", 0, &dbi));

@@ -221,6 +221,10 @@ a_new_route_is_heeded_by_what_waits_in_memory(void **state)
 	(void)state;
 	fill(r, running, waiting);
 	rig_reload(r, NARROW_AND_OTHER "route via other\n");
+	/* The delivery that is there does not know that one. */
+	rig_settle(r);
+	assert_int_equal(2, r->n_jobs);
+	rig_add_delivery(r);
 	for (i = 0; i < 2; i++) {
 		j = rig_job(r);
 		assert_true(j->job.id == waiting[i]);
@@ -228,6 +232,29 @@ a_new_route_is_heeded_by_what_waits_in_memory(void **state)
 		rig_answer(j, 250, "ok");
 	}
 	empty(r, running);
+}
+
+/* The old delivery gives it back, the new one would not know it. */
+static void
+a_job_of_a_transport_that_went_takes_another(void **state)
+{
+	struct rig *r = rig_new(NARROW);
+	struct rig_job *j;
+	uint64_t id;
+
+	(void)state;
+	id = send_from(r, "a@from.test");
+	j = rig_job(r);
+	rig_reload(r, "transport other { smarthost other.test:25 }\n"
+	    "route via other\nretry 1h\n");
+	rig_add_delivery(r);
+	rig_answer_class(j, JOB_RETURNED, "delivery is being ended");
+	j = rig_job(r);
+	assert_true(j->job.id == id);
+	assert_string_equal("other", j->job.transport);
+	rig_answer(j, 250, "ok");
+	gone(r);
+	rig_free(&r);
 }
 
 static void
@@ -311,6 +338,8 @@ main(void)
 		    retries_wait_in_the_store_while_new_mail_waits_in_memory),
 		cmocka_unit_test(
 		    a_new_route_is_heeded_by_what_waits_in_memory),
+		cmocka_unit_test(
+		    a_job_of_a_transport_that_went_takes_another),
 		cmocka_unit_test(what_waits_in_memory_can_be_moved),
 		cmocka_unit_test(what_is_being_recorded_can_be_moved),
 	};

@@ -226,16 +226,17 @@ read_beside(struct fixture *f)
 {
 	struct record *r = NULL;
 	struct err e = { 0 };
+	struct store *s;
 
-	f->s = fixture_try_open(f, true, 0, &e);
-	if (f->s == NULL)
+	s = fixture_try_open(f, true, 0, &e);
+	if (s == NULL)
 		return 1;
-	if (store_total(f->s) != 1 || store_get(f->s, ID(1), &r, &e) < 0)
+	if (store_total(s) != 1 || store_get(s, ID(1), &r, &e) < 0)
 		return 2;
 	record_free(&r);
-	if (store_verify(f->s, NULL, NULL) != 0)
+	if (store_verify(s, NULL, NULL) != 0)
 		return 3;
-	store_close(&f->s);
+	store_close(&s);
 	return 0;
 }
 
