@@ -556,15 +556,16 @@ test_free_room_is_told(void **state)
 
 #define MANY 1000u			/* of 100,000 octets */
 
-/* What is known is kept for 20 ms. */
+/* Octets free inside the database's file: the disk itself is others' too.
+ * What is known is kept for 20 ms. */
 static uint64_t
-free_now(struct fixture *f)
+free_inside(struct fixture *f)
 {
 	uint64_t start = clock_mono_ms();
 
 	while (clock_mono_ms() < start + 21)
 		clock_update();
-	return store_free_octets(f->s, NULL);
+	return store_free_octets(f->s, NULL) - store_free_for_files(f->s);
 }
 
 /* The database's file does not become smaller, but what is in it does. */
@@ -576,21 +577,22 @@ test_room_that_was_used_is_free_again(void **state)
 	struct store_change *c;
 	unsigned i;
 
-	before = free_now(f);
+	before = free_inside(f);
 	for (i = 0; i < MANY; i++) {
 		c = store_change_new(f->s);
 		add_message(c, ID(i + 1), make_body(100000, i));
 		assert_int_equal(commit(f, &c), 0);
 	}
-	full = free_now(f);
-	assert_true(full + (90u << 20) < before);
+	full = free_inside(f);
+	assert_true(full < (20u << 20));
 	for (i = 0; i < MANY; i++) {
 		c = store_change_new(f->s);
 		remove_message(f, c, ID(i + 1));
 		assert_int_equal(commit(f, &c), 0);
 	}
-	after = free_now(f);
-	assert_true(after + (20u << 20) > before);
+	after = free_inside(f);
+	assert_true(after > full + (90u << 20));
+	assert_true(after > before);
 }
 
 #define TEST(name) \
