@@ -1,4 +1,6 @@
 """The clock of the machine is set while mail waits."""
+import pytest
+
 from harness.client import message, send
 from harness.daemon import DeadPort, smarthost, until
 from harness.sink import Sink
@@ -49,3 +51,44 @@ def test_a_clock_that_went_back_over_a_restart(daemon):
         assert d.wait_empty()
     finally:
         s.stop()
+
+
+@pytest.mark.parametrize("how", ["the machine was off", "the clock was set"])
+def test_nothing_is_given_up_that_could_be_delivered_now(daemon, how):
+    """Days have passed, by the clock, in which nothing was tried."""
+    dead = DeadPort()
+    d = daemon("retry 2s\nexpire 4d\nwarn-after off\nbounce-to sender\n" + smarthost(dead.port), start=False)
+    clock = d.dir / "clock"
+    set_clock(clock, 0)
+    d.env["SMARTHOSTD_CLOCK_OFFSET_FILE"] = str(clock)
+    d.start()
+    assert send(d.port, "from@here.test", ["to@there.test"], message("m"))[0] == 250
+    assert d.wait_event("delivery", status="deferred")
+    s = Sink(port=dead.release())
+    try:
+        if how == "the clock was set":
+            set_clock(clock, 9 * DAY)
+        else:
+            d.stop()
+            set_clock(clock, 9 * DAY)
+            d.start()
+        assert until(lambda: s.messages, 10)
+        assert s.messages[0].rcpts == ["to@there.test"], "given up without another try"
+        assert d.wait_empty()
+    finally:
+        s.stop()
+
+
+def test_one_that_fails_once_more_after_its_time_is_given_up(daemon, sink):
+    s = sink(lambda stage, session, arg: "451 4.2.0 not today" if stage == "mail" and "<>" not in str(arg) else None)
+    d = daemon("retry 2s\nexpire 4d\nwarn-after off\nbounce-to sender\n" + smarthost(s.port), start=False)
+    clock = d.dir / "clock"
+    set_clock(clock, 0)
+    d.env["SMARTHOSTD_CLOCK_OFFSET_FILE"] = str(clock)
+    d.start()
+    assert send(d.port, "from@here.test", ["to@there.test"], message("m"))[0] == 250
+    assert d.wait_event("delivery", status="deferred")
+    set_clock(clock, 9 * DAY)
+    assert until(lambda: s.to("from@here.test"), 10)
+    assert b"5.4.7" in s.to("from@here.test")[0].data
+    assert len(d.events("delivery", status="deferred")) == 2 and len(d.events("delivery", status="expired")) == 1

@@ -258,7 +258,7 @@ lease_message(struct message *m, struct lane *l, enum line line,
 	struct fallback f = { 0, 0 };
 	struct route_pick pick;
 	uint64_t now = clock_real_ms();
-	bool expired = m->stored && now >= retry_expires(q, r);
+	uint64_t end = retry_expires(q, r);
 	size_t i, n = 0;
 
 	*left = false;
@@ -269,7 +269,9 @@ lease_message(struct message *m, struct lane *l, enum line line,
 		    rc->lane != lane_line(l, line))
 			continue;
 		n++;
-		if (expired) {
+		/* Not without a last try: the machine may have been off, or
+		 * its clock been set. */
+		if (m->stored && now >= end && rc->last_attempt >= end) {
 			settle_fail(m, i, RCPT_EXPIRED, 554, 4, 7,
 			    "Delivery time expired");
 			continue;
