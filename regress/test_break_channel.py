@@ -77,13 +77,16 @@ def channels(pid):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes the descriptors of another user's process")
+@pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("role", ["listener", "delivery"])
-def test_garbage_costs_its_sender_its_life(daemon, sink, role):
+def test_garbage_costs_its_sender_its_life(daemon, sink, role, which):
     s = sink()
     d = daemon("retry 1s\n" + smarthost(s.port))
     before = d.role(role)[0]
-    for c in channels(before):
-        c.send(b"\xff" * 40)
+    to = channels(before)           # queue and auth
+    assert len(to) == 2
+    to[which].send(b"\xff" * 40)
+    for c in to:
         c.close()
     assert until(lambda: d.role(role) and d.role(role) != [before])
     assert d.wait_event("role", role="monitor", level="error")

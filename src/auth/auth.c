@@ -130,7 +130,11 @@ on_closed(void *arg, const struct err *why)
 	struct auth_peer *p = arg;
 	struct auth *a = p->owner;
 
-	log_msg(LL_DEBUG, "peer", "%s: %s", port_name(p->port), why->text);
+	log_msg(port_peer_ended(why) ? LL_DEBUG : LL_WARN, "peer", "%s: %s",
+	    port_name(p->port), why->text);
+	/* It lives, and would go on without us. */
+	if (!port_peer_ended(why))
+		role_accuse(&a->base, p->role, p->slot);
 	peer_free(p);
 	if (a->base.draining && !has_clients(a))
 		role_exit(&a->base);

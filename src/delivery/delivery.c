@@ -166,6 +166,8 @@ auth_closed(void *arg, const struct err *why)
 	log_msg(d->base.draining ? LL_DEBUG : LL_WARN, "peer",
 	    "auth is gone: %s", why->text);
 	auth_gone(d);
+	if (!port_peer_ended(why))
+		role_exit(&d->base);
 }
 
 static int

@@ -27,8 +27,8 @@ enum msg_type {
 	MSG_LOCAL_DONE,		/* reply to this and to MSG_LOCAL_USER:
 				 * struct msg_local_done */
 	MSG_ROLE_PONG,		/* reply to MSG_ROLE_PING */
-	MSG_ROLE_BAD,		/* queue: struct msg_peer; this peer is not
-				 * sane: end it, and bring another one */
+	MSG_ROLE_BAD,		/* queue, auth: struct msg_peer; this peer is
+				 * not sane: end it, bring another one */
 	MSG_SECRET,		/* auth, request: struct msg_secret */
 	MSG_SECRET_DONE,	/* reply: struct msg_secret_done */
 	MSG_LOCAL_USER,		/* queue, request: would it be delivered, as

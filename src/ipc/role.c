@@ -208,6 +208,19 @@ role_init(struct role_base *r, enum role role, struct loop *loop, int fd,
 }
 
 void
+role_accuse(struct role_base *r, enum role role, uint32_t slot)
+{
+	struct msg_peer m = { (uint8_t)role, slot };
+	struct strbuf b = STRBUF_INIT;
+
+	if (r->monitor == NULL)		/* it is gone, or there was none */
+		return;
+	msg_peer_encode(&b, &m);
+	port_send(r->monitor, MSG_ROLE_BAD, 0, strbuf_slice(&b));
+	strbuf_free(&b);
+}
+
+void
 role_exit(struct role_base *r)
 {
 	loop_stop(r->loop);

@@ -49,6 +49,9 @@ void role_init(struct role_base *r, enum role role, struct loop *loop,
     int fd, const struct role_ops *ops, void *arg);
 /* Stops the loop; the program's exit status is 0. */
 void role_exit(struct role_base *r);
+/* That peer cannot be worked with (its channel has ended for another reason
+ * than its death): monitor ends it and brings another one. */
+void role_accuse(struct role_base *r, enum role role, uint32_t slot);
 /* Common head of a role's main(): signals, fault points, log until monitor
  * says more, then loop_run().  create() makes the role's struct around base
  * and calls nothing that blocks.  Returns the exit status. */

@@ -216,6 +216,8 @@ on_auth_closed(void *arg, const struct err *why)
 
 	log_msg(is_replaced(why) ? LL_DEBUG : LL_WARN, "auth", "gone: %s",
 	    why->text);
+	if (!is_replaced(why) && !port_peer_ended(why))
+		role_exit(&l->base);
 	l->auth = NULL;
 	requests_lost(l, auth);
 	port_free(&auth);

@@ -4,7 +4,8 @@
  * regular, has one link and is no symbolic link is copied into a memfd, and
  * libexec/local hands the copy to submit.sock as the file's owner; then the
  * file goes.  What is refused for good is kept as NAME.refused and told in
- * the log; what fails for now is tried again.
+ * the log; what fails for now is tried again, and holds up nothing but the
+ * files of the same user.
  */
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -37,9 +38,27 @@ struct drop {
 	struct run *run;		/* one at a time */
 	char name[NAME_MAX + 1];	/* of the one that is handed over */
 	struct stat st;
+	uid_t *later;			/* whose files wait for the rescan */
+	size_t n_later;
+	ino_t *stuck;			/* done with, and still there */
+	size_t n_stuck;
 };
 
-static void drop_scan(void *arg);
+static void drop_scan(struct drop *d);
+
+static bool
+drop_waits(const struct drop *d, const struct stat *st)
+{
+	size_t i;
+
+	for (i = 0; i < d->n_later; i++)
+		if (d->later[i] == st->st_uid)
+			return true;
+	for (i = 0; i < d->n_stuck; i++)
+		if (d->stuck[i] == st->st_ino)
+			return true;
+	return false;
+}
 
 /* Still the file that was copied. */
 static bool
@@ -69,20 +88,23 @@ static void
 drop_done(void *arg, uint8_t status, const char *text)
 {
 	struct drop *d = arg;
-	int rc = -1;
+	int rc = 0;
 
 	d->run = NULL;
 	if (status == 0)
 		rc = same_file(d) ? unlinkat(d->dir, d->name, 0) : 0;
-	else if (status != EX_TEMPFAIL)
+	else if (status == EX_TEMPFAIL)	/* other users may fare better */
+		*(uid_t *)mem_push(&d->later, &d->n_later,
+		    sizeof(*d->later)) = d->st.st_uid;
+	else
 		rc = drop_aside(d, text);
-	if (rc < 0 && status != EX_TEMPFAIL)
+	if (rc < 0) {
 		log_msg(LL_ERROR, "drop", "%s cannot be taken away: %s",
 		    d->name, strerror(errno));
-	if (rc == 0)
-		drop_scan(d);
-	else				/* the others would fare no better */
-		loop_timer_set(d->m->loop, &d->rescan, RESCAN);
+		*(ino_t *)mem_push(&d->stuck, &d->n_stuck,
+		    sizeof(*d->stuck)) = d->st.st_ino;
+	}
+	drop_scan(d);
 }
 
 /* A copy that its owner cannot change any more; -1. */
@@ -126,7 +148,8 @@ drop_take(struct drop *d, const char *name)
 		goto out;
 	/* Without root only our own messages can be handed over as whom they
 	 * are from. */
-	if (!who.change && d->st.st_uid != geteuid())
+	if ((!who.change && d->st.st_uid != geteuid()) ||
+	    drop_waits(d, &d->st))
 		goto out;
 	who.uid = d->st.st_uid;
 	who.gid = d->st.st_gid;
@@ -146,13 +169,14 @@ out:
 }
 
 static void
-drop_scan(void *arg)
+drop_scan(struct drop *d)
 {
-	struct drop *d = arg;
 	struct dirent *f;
 	DIR *dir;
 	int fd;
 
+	if (!loop_timer_running(&d->rescan))
+		loop_timer_set(d->m->loop, &d->rescan, RESCAN);
 	if (d->run != NULL || d->m->stopping)
 		return;
 	fd = openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -167,7 +191,17 @@ drop_scan(void *arg)
 			break;
 	}
 	closedir(dir);
-	loop_timer_set(d->m->loop, &d->rescan, RESCAN);
+}
+
+static void
+drop_rescan(void *arg)
+{
+	struct drop *d = arg;
+
+	free(d->later);
+	d->later = NULL;
+	d->n_later = 0;
+	drop_scan(d);
 }
 
 static void
@@ -190,7 +224,7 @@ drop_start(struct monitor *m)
 
 	d->m = m;
 	m->drop = d;
-	loop_timer_init(&d->rescan, drop_scan, d);
+	loop_timer_init(&d->rescan, drop_rescan, d);
 	d->dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	d->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (d->notify >= 0) {
@@ -219,5 +253,7 @@ drop_stop(struct monitor *m)
 	}
 	if (d->dir >= 0)
 		close(d->dir);
+	free(d->later);
+	free(d->stuck);
 	free(d);
 }

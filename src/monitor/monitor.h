@@ -95,8 +95,8 @@ struct monitor {
 /* supervise.c */
 void supervise_start(struct monitor *m);	/* one of each, as configured */
 void supervise_child(struct monitor *m, pid_t pid, int status);
-/* A struct msg_peer: queue cannot work with that process any more. */
-int supervise_accused(struct monitor *m, struct slice data, struct err *e);
+/* A struct msg_peer: p cannot work with that process any more. */
+int supervise_accused(struct process *p, struct slice data, struct err *e);
 void supervise_stop(struct monitor *m, int status);
 void supervise_kill(struct monitor *m);		/* the time is up */
 void supervise_reload(struct monitor *m);	/* a new set on m->conf */

@@ -94,8 +94,9 @@ process_message(void *arg, struct port_message *msg, struct err *e)
 			return local_job_ask(p->m, msg, e);
 		break;
 	case MSG_ROLE_BAD:
-		if (p->role == ROLE_QUEUE && msg->fd < 0)
-			return supervise_accused(p->m, msg->data, e);
+		if ((p->role == ROLE_QUEUE || p->role == ROLE_AUTH) &&
+		    msg->fd < 0)
+			return supervise_accused(p, msg->data, e);
 		break;
 	case MSG_SECRET:
 		if (p->role == ROLE_AUTH)

@@ -315,7 +315,7 @@ supervise_kill(struct monitor *m)
 }
 
 int
-supervise_accused(struct monitor *m, struct slice data, struct err *e)
+supervise_accused(struct process *by, struct slice data, struct err *e)
 {
 	struct msg_peer bad;
 	struct process *p;
@@ -323,11 +323,12 @@ supervise_accused(struct monitor *m, struct slice data, struct err *e)
 	if (msg_peer_decode(data, &bad) < 0 || (bad.role != ROLE_LISTENER &&
 	    bad.role != ROLE_DELIVERY))
 		return err_set(e, EPROTO, "a complaint that is garbage");
-	TAILQ_FOREACH(p, &m->processes, link) {
+	TAILQ_FOREACH(p, &by->m->processes, link) {
 		if (p->role != bad.role || p->slot != bad.slot || p->pid == 0)
 			continue;
-		log_msg(LL_ERROR, "role", "%s (pid %d): queue cannot work "
-		    "with it, killing it", role_name(p->role), (int)p->pid);
+		log_msg(LL_ERROR, "role", "%s (pid %d): %s cannot work with "
+		    "it, killing it", role_name(p->role), (int)p->pid,
+		    role_name(by->role));
 		kill(p->pid, SIGKILL);
 	}
 	return 0;

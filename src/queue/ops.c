@@ -176,8 +176,11 @@ message_finish(struct message *m)
 {
 	if (!TAILQ_EMPTY(&m->attempts))
 		return;
-	if (record_pending(m->rec) == 0)	/* it was done after all */
-		m->removing = m->bouncing = false;
+	if (record_pending(m->rec) == 0) {
+		if (m->end == NULL)	/* it was delivered after all */
+			m->removing = m->bouncing = false;
+		return;
+	}
 	if (m->removing)
 		end_removed(m);
 	else if (m->bouncing)

@@ -44,17 +44,6 @@ peer_remove(struct peer *p)
 }
 
 static void
-peer_accuse(const struct peer *p)
-{
-	struct msg_peer m = { (uint8_t)p->role, p->slot };
-	struct strbuf b = STRBUF_INIT;
-
-	msg_peer_encode(&b, &m);
-	port_send(p->q->base.monitor, MSG_ROLE_BAD, 0, strbuf_slice(&b));
-	strbuf_free(&b);
-}
-
-static void
 peer_closed(void *arg, const struct err *why)
 {
 	struct peer *p = arg;
@@ -66,9 +55,9 @@ peer_closed(void *arg, const struct err *why)
 		log_str("text", why->text);
 		log_end();
 	}
-	/* It lives, and would go on without a queue. */
+	/* It lives, and would go on without us. */
 	if (!port_peer_ended(why))
-		peer_accuse(p);
+		role_accuse(&q->base, p->role, p->slot);
 	peer_remove(p);
 	queue_later(q);
 }

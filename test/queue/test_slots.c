@@ -264,6 +264,27 @@ move_to_other(struct queue *q, uint64_t id, queue_op_done *done, void *arg)
 }
 
 static void
+what_waits_in_memory_can_be_removed(void **state)
+{
+	struct rig *r = rig_new(NARROW);
+	struct rig_job *running[2];
+	uint64_t waiting[2];
+	char *text;
+	size_t i;
+
+	(void)state;
+	fill(r, running, waiting);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_remove,
+		    waiting[i]));
+		text = rig_history(r);
+		assert_non_null(strstr(text, "\"status\":\"removed\""));
+		free(text);
+	}
+	empty(r, running);
+}
+
+static void
 forget(void *arg, uint64_t id, enum queue_op_result result, const char *text)
 {
 	(void)arg;
@@ -342,6 +363,7 @@ main(void)
 		    a_job_of_a_transport_that_went_takes_another),
 		cmocka_unit_test(what_waits_in_memory_can_be_moved),
 		cmocka_unit_test(what_is_being_recorded_can_be_moved),
+		cmocka_unit_test(what_waits_in_memory_can_be_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
