@@ -54,6 +54,8 @@ struct lane {
 	TAILQ_ENTRY(lane) link;
 	uint32_t id;			/* even; + LINE_FRESH the other line */
 	char *name;			/* transport; "" for a lost lane */
+	char *site;			/* direct delivery: the name of a set
+					 * of next hops; NULL */
 	struct strbuf key;		/* text in the store's table */
 	bool stored;			/* the table has it */
 	const struct conf_transport *transport;	/* NULL: direct or gone */
@@ -300,6 +302,8 @@ void lanes_load(struct queue *q);
 void lanes_configure(struct queue *q);
 void lanes_free(struct queue *q);
 struct lane *lane_named(struct queue *q, const char *transport);
+struct lane *lane_at(struct queue *q, const char *transport,
+    const char *site);
 struct lane *lane_of_id(const struct queue *q, uint32_t id);
 static inline uint32_t
 lane_line(const struct lane *l, enum line line)
@@ -441,6 +445,15 @@ struct id_text {
 struct id_text line_id_text(uint64_t id);
 void line_id(enum log_level level, const char *event, uint64_t id,
     const char *why);
+
+/* ---- alert.c ---- */
+enum alert_kind { ALERT_PARKED, ALERT_UNREACHABLE, ALERT_QUEUE, ALERT_DISK,
+	ALERT_RUNAWAY };
+/* The state of an object has begun or ended; text is for people, printable.
+ * Repeated calls of the same state change its text alone.  `unreachable` is
+ * told once it has lasted as long as `alert` says: alert.c sees to that. */
+void alert_state(struct queue *q, enum alert_kind kind, const char *object,
+    bool begin, const char *text);
 
 /* ---- id.c ---- */
 uint64_t id_new(struct queue *q);

@@ -23,6 +23,23 @@
  * spared a change and a read.  More than that waits in the store. */
 #define AHEAD_MAX (16u << 20)
 
+/* A field of the key's text, each ended by NUL; NULL: empty or not there. */
+static char *
+key_field(struct slice key, unsigned which)
+{
+	size_t n;
+
+	for (;;) {
+		n = strnlen(key.p, key.n);
+		if (which-- == 0)
+			return n > 0 ? mem_strndup(key.p, n) : NULL;
+		if (n == key.n)
+			return NULL;
+		key.p += n + 1;
+		key.n -= n + 1;
+	}
+}
+
 static struct lane *
 lane_add(struct queue *q, uint32_t id, struct slice key)
 {
@@ -30,6 +47,7 @@ lane_add(struct queue *q, uint32_t id, struct slice key)
 
 	l->id = id;
 	l->name = mem_strndup(key.p, strnlen(key.p, key.n));
+	l->site = key_field(key, 1);
 	strbuf_add_slice(&l->key, key);
 	l->window = WINDOW_DEFAULT;
 	l->next_due[LINE_RETRY] = l->next_due[LINE_FRESH] = NEVER;
@@ -88,17 +106,27 @@ lane_takes_fresh(const struct queue *q, const struct lane *l, uint64_t now)
 
 /* Lanes are few and never go away while the role runs. */
 struct lane *
+lane_at(struct queue *q, const char *transport, const char *site)
+{
+	struct strbuf key = STRBUF_INIT;
+	struct lane *l;
+
+	strbuf_add(&key, transport, strlen(transport) + 1);
+	if (site != NULL)
+		strbuf_add(&key, site, strlen(site) + 1);
+	l = htab_get(q->lane_by_key, strbuf_slice(&key));
+	if (l == NULL) {
+		l = lane_add(q, q->next_lane, strbuf_slice(&key));
+		lane_configure(q, l);
+	}
+	strbuf_free(&key);
+	return l;
+}
+
+struct lane *
 lane_named(struct queue *q, const char *transport)
 {
-	/* Fields end in NUL. */
-	struct slice key = slice_of(transport, strlen(transport) + 1);
-	struct lane *l = htab_get(q->lane_by_key, key);
-
-	if (l != NULL)
-		return l;
-	l = lane_add(q, q->next_lane, key);
-	lane_configure(q, l);
-	return l;
+	return lane_at(q, transport, NULL);
 }
 
 struct lane *
@@ -241,6 +269,7 @@ lanes_free(struct queue *q)
 		TAILQ_REMOVE(&q->lanes, l, link);
 		strbuf_free(&l->key);
 		free(l->last_error);
+		free(l->site);
 		free(l->name);
 		free(l);
 	}
