@@ -3,11 +3,15 @@
  * next, and prints what it measured as one line of JSON.
  *
  *	load [-c sessions] [-n messages] [-s octets] [-r run] [-t seconds]
- *	    [-P] PORT			-P: MAIL, RCPT and DATA in one write
- *	load -i sessions PORT		sessions that do nothing, until the
- *					end of standard input
+ *	    [-d domain] [-D domains] [-R rate] [-P] PORT
+ *				-P: MAIL, RCPT and DATA in one write
+ *				-D: in turns to 0.domain, 1.domain...
+ *				-R: so many messages a second
+ *	load -i sessions PORT	sessions that do nothing, until the end of
+ *				standard input
  *
  * A message that was refused, or whose session broke, is handed in again.
+ * SIGTERM ends a run early, with its report.
  */
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -31,7 +35,7 @@
 #define BROKEN_MAX 200			/* then it is no use */
 
 enum state { S_OFF, S_GREETING, S_EHLO, S_MAIL, S_RCPT, S_DATA, S_TEXT,
-    S_IDLE };
+    S_PACED, S_IDLE };
 
 struct session {
 	int fd;
@@ -53,7 +57,8 @@ static struct {
 	bool ahead;
 	unsigned sessions;
 	uint64_t messages, run;
-	unsigned seconds;
+	unsigned seconds, rate, domains;
+	const char *domain;
 	struct session *session;
 
 	char *body;			/* dot-stuffed, with the end */
@@ -66,7 +71,17 @@ static struct {
 	unsigned idle;
 	uint64_t *took;			/* us from the text to its 250 */
 	uint64_t started, last;
-} load = { .sessions = 1, .messages = 1000, .seconds = 60 };
+} load = { .sessions = 1, .messages = 1000, .seconds = 60,
+    .domain = "far.example" };
+
+static volatile sig_atomic_t ended;
+
+static void
+on_term(int sig)
+{
+	(void)sig;
+	ended = 1;
+}
 
 static void
 die(const char *what)
@@ -200,6 +215,19 @@ push_text(struct session *s)
 		watch(s, EPOLL_CTL_MOD, false);
 }
 
+static const char *
+recipient(const struct session *s)
+{
+	static char text[256];
+
+	if (load.domains > 0)
+		snprintf(text, sizeof(text), "<rcpt@%llu.%s>",
+		    (unsigned long long)s->seq % load.domains, load.domain);
+	else
+		snprintf(text, sizeof(text), "<rcpt@%s>", load.domain);
+	return text;
+}
+
 static void
 send_text(struct session *s)
 {
@@ -212,10 +240,10 @@ send_text(struct session *s)
 	    (unsigned long long)s->seq, (unsigned long long)load.run);
 	crc = crc32c(crc32c(0, first, (size_t)n), load.plain, load.plain_n);
 	s->head_n = (size_t)snprintf(s->head, sizeof(s->head),
-	    "From: <sender@client.example>\r\nTo: <rcpt@far.example>\r\n"
+	    "From: <sender@client.example>\r\nTo: %s\r\n"
 	    "Subject: load\r\nDate: Fri, 20 Nov 2026 04:05:06 +0000\r\n"
 	    "Message-ID: <%llu.%llu@client.example>\r\n" STAMP_FORMAT
-	    "\r\n%s", (unsigned long long)load.run,
+	    "\r\n%s", recipient(s), (unsigned long long)load.run,
 	    (unsigned long long)s->seq, (unsigned long long)load.run,
 	    (unsigned long long)s->seq, (unsigned long long)s->sent_us,
 	    (unsigned long long)((size_t)n + load.plain_n), crc, first);
@@ -229,8 +257,7 @@ static void
 next_message(struct session *s)
 {
 	static const char mail[] = "MAIL FROM:<sender@client.example>\r\n";
-	static const char ahead[] = "MAIL FROM:<sender@client.example>\r\n"
-	    "RCPT TO:<rcpt@far.example>\r\nDATA\r\n";
+	char ahead[400];
 
 	if (load.idle > 0) {
 		s->state = S_IDLE;
@@ -238,15 +265,22 @@ next_message(struct session *s)
 	}
 	if (load.n_again > 0)
 		s->seq = load.again[--load.n_again];
-	else if (load.next < load.messages)
+	else if (load.rate > 0 && load.next < load.messages &&
+	    load.next >= (clock_mono_us() - load.started) * load.rate /
+	    1000000) {
+		s->state = S_PACED;
+		return;
+	} else if (load.next < load.messages)
 		s->seq = load.next++;
 	else {
 		s->state = S_IDLE;
 		return;
 	}
-	if (load.ahead)
+	if (load.ahead) {
+		snprintf(ahead, sizeof(ahead), "%sRCPT TO:%s\r\nDATA\r\n",
+		    mail, recipient(s));
 		say(s, ahead, S_DATA, 3);
-	else
+	} else
 		say(s, mail, S_MAIL, 1);
 }
 
@@ -261,6 +295,8 @@ accepted(struct session *s)
 static void
 on_reply(struct session *s, char class)
 {
+	char text[300];
+
 	if (class != (s->state == S_DATA && s->replies == 1 ? '3' : '2')) {
 		if (load.refused++ < 5)
 			fprintf(stderr, "load: %.*s", (int)s->in_n, s->in);
@@ -277,7 +313,8 @@ on_reply(struct session *s, char class)
 		next_message(s);
 		break;
 	case S_MAIL:
-		say(s, "RCPT TO:<rcpt@far.example>\r\n", S_RCPT, 1);
+		snprintf(text, sizeof(text), "RCPT TO:%s\r\n", recipient(s));
+		say(s, text, S_RCPT, 1);
 		break;
 	case S_RCPT:
 		say(s, "DATA\r\n", S_DATA, 1);
@@ -340,10 +377,20 @@ count_idle(void)
 static bool
 run_done(uint64_t until)
 {
-	if (load.broken >= BROKEN_MAX || clock_mono_us() > until)
+	if (ended || load.broken >= BROKEN_MAX || clock_mono_us() > until)
 		return true;
 	return load.idle > 0 ? count_idle() == load.sessions :
 	    load.accepted == load.messages;
+}
+
+static void
+pace(void)
+{
+	unsigned i;
+
+	for (i = 0; i < load.sessions; i++)
+		if (load.session[i].state == S_PACED)
+			next_message(&load.session[i]);
 }
 
 static void
@@ -359,7 +406,9 @@ run(void)
 	for (i = 0; i < load.sessions; i++)
 		open_session(&load.session[i]);
 	while (!run_done(until)) {
-		n = epoll_wait(load.ep, ev, 256, 100);
+		n = epoll_wait(load.ep, ev, 256, load.rate > 0 ? 2 : 100);
+		if (load.rate > 0)
+			pace();
 		for (k = 0; k < n; k++) {
 			struct session *s = ev[k].data.ptr;
 
@@ -398,7 +447,8 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: load [-c sessions] [-n messages] "
-	    "[-s octets] [-r run] [-t seconds] [-P] PORT\n"
+	    "[-s octets] [-r run] [-t seconds] [-d domain] [-D domains] "
+	    "[-R rate] [-P] PORT\n"
 	    "       load -i sessions PORT\n");
 	return 64;
 }
@@ -410,7 +460,7 @@ main(int argc, char **argv)
 	char end;
 	int o;
 
-	while ((o = getopt(argc, argv, "c:n:s:r:t:i:P")) != -1) {
+	while ((o = getopt(argc, argv, "c:n:s:r:t:d:D:R:i:P")) != -1) {
 		unsigned long long v = optarg ? strtoull(optarg, NULL, 10) : 0;
 
 		switch (o) {
@@ -421,6 +471,9 @@ main(int argc, char **argv)
 		case 't': load.seconds = (unsigned)v; break;
 		case 'i': load.idle = load.sessions = (unsigned)v; break;
 		case 'P': load.ahead = true; break;
+		case 'd': load.domain = optarg; break;
+		case 'D': load.domains = (unsigned)v; break;
+		case 'R': load.rate = (unsigned)v; break;
 		default: return usage();
 		}
 	}
@@ -430,6 +483,7 @@ main(int argc, char **argv)
 	load.to.sin_port = htons((uint16_t)atoi(argv[optind]));
 	load.to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, on_term);
 	make_body(size);
 	load.again = mem_zarray(load.messages + load.sessions + BROKEN_MAX,
 	    sizeof(uint64_t));

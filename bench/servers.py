@@ -81,6 +81,25 @@ def memory(root):
     return total
 
 
+def roles_memory(root):
+    """Octets of a server's processes together.  private: anonymous and other pages that nobody shares, the database's map left out.  pss: all that is
+    resident, pages that several processes have divided by their number.  rss: the plain sum."""
+    total = {"private": 0, "pss": 0, "rss": 0}
+    for pid in processes(root):
+        fields = {}
+        try:
+            for line in open(f"/proc/{pid}/smaps_rollup"):
+                name, _, rest = line.partition(":")
+                if rest.endswith("kB\n"):
+                    fields[name] = int(rest.split()[0]) * 1024
+        except OSError:
+            continue
+        total["private"] += fields.get("Pss_Anon", 0) + fields.get("Pss_Shmem", 0)
+        total["pss"] += fields.get("Pss", 0)
+        total["rss"] += fields.get("Rss", 0)
+    return total
+
+
 def disk_usage(path):
     total = 0
     for top, _, files in os.walk(path):
@@ -104,8 +123,11 @@ def end(process, seconds=15):
 
 
 class Sink:
-    def __init__(self, port=0):
-        self.process = subprocess.Popen([tool("sink"), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    """limit: further connections are told 432; think: ms for each message; addresses: 127.0.0.1 and so many in all."""
+
+    def __init__(self, port=0, limit=0, think=0, addresses=1):
+        self.process = subprocess.Popen([tool("sink"), "-c", str(limit), "-w", str(think), "-a", str(addresses), str(port)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline() or 0)
         if self.port == 0:
             raise Failed("the sink does not start")
@@ -116,6 +138,10 @@ class Sink:
 
     def begin(self, run, messages):
         self.say(f"run {run} {messages}")
+
+    def count(self):
+        self.say("count")
+        return int(self.process.stdout.readline())
 
     def result(self, seconds):
         """What came, after all of it or after so many seconds."""
@@ -132,12 +158,60 @@ class Sink:
         self.process.stdout.close()
 
 
-def load(port, sessions, messages, size, run, seconds):
-    p = subprocess.run([tool("load"), "-c", str(sessions), "-n", str(messages), "-s", str(size), "-r", str(run), "-t", str(seconds), str(port)],
+class Dead:
+    """Hosts on 127.0.NET.1 and up that take no mail: how is refuse, 421 or silent."""
+
+    def __init__(self, how, net=0, addresses=1):
+        self.process = subprocess.Popen([tool("dead"), "-n", str(net), "-a", str(addresses), how, "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline() or 0)
+        if self.port == 0:
+            raise Failed("the dead host does not start")
+
+    def count(self):
+        """Connections that they have seen; None where that cannot be known."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        n = int(self.process.stdout.readline())
+        return n if n >= 0 else None
+
+    def close(self):
+        if not self.process.stdin.closed:
+            self.process.stdin.close()
+            self.process.wait()
+            self.process.stdout.close()
+
+
+def load(port, sessions, messages, size, run, seconds, more=()):
+    p = subprocess.run([tool("load"), "-c", str(sessions), "-n", str(messages), "-s", str(size), "-r", str(run), "-t", str(seconds), *more, str(port)],
                        stdout=subprocess.PIPE, text=True)
     if not p.stdout:
         raise Failed(f"load ended with status {p.returncode}")
     return json.loads(p.stdout)
+
+
+class Paced:
+    """A trickle of new mail while the block runs; then what came of it, where a sink is named."""
+
+    def __init__(self, port, sink, run, domain, domains=0, rate=50):
+        self.sink, self.result = sink, None
+        if sink is not None:
+            sink.begin(run, 1000000)
+        self.process = subprocess.Popen([tool("load"), "-c", "4", "-n", "1000000", "-r", str(run), "-t", "36000", "-R", str(rate), "-d", domain, "-D", str(domains),
+                                         str(port)], stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        sent = json.loads(self.process.communicate()[0] or "{}")
+        if self.sink is None:
+            return
+        until = time.monotonic() + 10
+        while time.monotonic() < until and self.sink.count() < sent.get("accepted", 0):
+            time.sleep(0.02)    # poll
+        self.result = self.sink.result(0)
+        self.result["missing"] = max(0, sent.get("accepted", 0) - self.result["unique"])
 
 
 class Idle:

@@ -79,9 +79,30 @@ def test_nothing_is_given_up_that_could_be_delivered_now(daemon, how):
         s.stop()
 
 
+def test_a_clock_that_is_set_forward_takes_no_time_away(daemon, sink):
+    """Four days are not over because the clock says so; thirty are, whatever happened."""
+    s = sink(lambda stage, session, arg: "451 4.2.0 not today" if stage == "mail" and "<>" not in str(arg) else None)
+    d = daemon("retry 1s\nexpire 4d\nexpire-max 30d\nwarn-after off\nbounce-to sender\n" + smarthost(s.port), start=False)
+    clock = d.dir / "clock"
+    set_clock(clock, 0)
+    d.env["SMARTHOSTD_CLOCK_OFFSET_FILE"] = str(clock)
+    d.start()
+    assert send(d.port, "from@here.test", ["to@there.test"], message("m"))[0] == 250
+    assert d.wait_event("delivery", status="deferred")
+    set_clock(clock, 9 * DAY)
+    assert until(lambda: len(d.events("delivery", status="deferred")) >= 4, 15)
+    d.stop()
+    d.start()
+    assert until(lambda: len(d.events("delivery", status="deferred")) >= 6, 15)
+    assert not d.events("delivery", status="expired")
+    set_clock(clock, 31 * DAY)
+    assert until(lambda: s.to("from@here.test"), 10)
+    assert b"5.4.7" in s.to("from@here.test")[0].data
+
+
 def test_one_that_fails_once_more_after_its_time_is_given_up(daemon, sink):
     s = sink(lambda stage, session, arg: "451 4.2.0 not today" if stage == "mail" and "<>" not in str(arg) else None)
-    d = daemon("retry 2s\nexpire 4d\nwarn-after off\nbounce-to sender\n" + smarthost(s.port), start=False)
+    d = daemon("retry 2s\nexpire 4d\nexpire-max 4d\nwarn-after off\nbounce-to sender\n" + smarthost(s.port), start=False)
     clock = d.dir / "clock"
     set_clock(clock, 0)
     d.env["SMARTHOSTD_CLOCK_OFFSET_FILE"] = str(clock)

@@ -15,7 +15,7 @@ from harness.client import Client, message, send
 from harness.daemon import BUILD, check, until
 from harness.postfix import NEEDED, Postfix
 
-RETRY = "retry 1s\nwarn-after off\n"
+RETRY = "retry 1s\nprobe-auth 1s\nwarn-after off\n"
 USER, PASSWORD = "joe@here.test", "pa ss-W:1%="
 
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from harness.client import Client, message
-from harness.daemon import SRC, until
+from harness.daemon import SRC, DeadPort, until
 
 from load import digest
 from test_kill_random import spool_files
@@ -21,12 +21,17 @@ AT_START = ("queue.recovery",)
 ERRORS = [("store.commit", "ENOSPC"), ("store.commit", "EIO"), ("store.before_commit", "ENOSPC"), ("store.body.fsync", "EIO"),
           ("store.body.fsync", "ENOSPC"), ("listener.data", "ENOSPC"), ("listener.data", "EIO"), ("listener.before_commit", "EIO"),
           ("queue.mail.received", "EIO"), ("queue.before_commit", "ENOSPC"), ("queue.before_commit", "EIO"),
-          ("queue.bounce.before_commit", "EIO"), ("queue.settle.before_commit", "ENOSPC"), ("delivery.before_mail", "EIO")]
+          ("queue.bounce.before_commit", "EIO"), ("queue.settle.before_commit", "ENOSPC"), ("queue.park.before_commit", "EIO"),
+          ("queue.move.before_commit", "ENOSPC"), ("queue.pin.before_commit", "EIO"), ("delivery.before_mail", "EIO")]
 CONF = """
 route to box.test via box
+route to away.test attempts 2 via out
+route to away.test stuck.test via away
 route via out
 transport out {{ smarthost 127.0.0.1:{port}; tls off; connections 4; connections-per-host 4 }}
 transport box {{ maildir {{dir}}/mail/box }}
+transport away {{ smarthost 127.0.0.1:{away} }}
+probe 200ms
 retry 1s 1s 2s
 bounce-to sender
 """
@@ -45,14 +50,16 @@ def points():
 
 
 class Work:
-    """The same mail for every point: three kinds of bodies, one and several recipients, deferrals, refusals, local delivery."""
+    """The same mail for every point: three kinds of bodies, one and several recipients, deferrals, refusals, local
+    delivery, a transport that is closed (its mail takes another at its third due time) and one that is left by hand."""
 
     def __init__(self, daemon, sink):
         self.lock = threading.Lock()
         self.acked, self.sent, self.answers, self.errors = {}, {}, [], []
         self.deferred, self.slow, self.seen = set(), 0, 0
         self.out = sink(self.script)
-        self.d = daemon(CONF.format(port=self.out.port), start=False)
+        self.away = DeadPort()
+        self.d = daemon(CONF.format(port=self.out.port, away=self.away.port), start=False)
         mail = self.d.dir / "mail"
         mail.mkdir()
         mail.chmod(0o1777)
@@ -114,6 +121,8 @@ class Work:
         jobs += [(f"{tag}-later{i}", kind, [f"later.{tag}{i}@there.test"]) for i, kind in enumerate(("small", "file"))]
         jobs += [(f"{tag}-bounce{i}", kind, [f"nobody.{tag}{i}@there.test", f"somebody.{tag}{i}@there.test"]) for i, kind in enumerate(("small", "parts", "file"))]
         jobs += [(f"{tag}-box{i}", kind, [f"{tag}{i}@box.test"]) for i, kind in enumerate(("small", "file"))]
+        jobs += [(f"{tag}-away{i}", kind, [f"{tag}{i}@away.test"]) for i, kind in enumerate(("small", "parts", "file"))]
+        jobs += [(f"{tag}-stuck{i}", kind, [f"{tag}{i}@stuck.test"]) for i, kind in enumerate(("small", "parts", "file"))]
         for wave in (jobs[::2], jobs[1::2]):
             threads = [threading.Thread(target=self._guarded, args=j) for j in wave]
             for t in threads:
@@ -121,6 +130,11 @@ class Work:
             for t in threads:
                 t.join()
         assert not self.errors, self.errors
+        self.pin()
+
+    def pin(self):
+        """What the closed transport keeps is moved by hand."""
+        self.d.relayctl("queue", "move", "--transport", "out", "--to", "stuck.test")
 
     # judging
     def copies(self):
@@ -151,7 +165,7 @@ class Work:
                 if ((i, a) not in reported if a.startswith("nobody") else not copies.get((q, a)))]
 
     def finish(self, look):
-        assert until(lambda: not self.missing() and not look.messages(self.d.spool), 30, 0.1), \
+        assert until(lambda: self.pin() or not self.missing() and not look.messages(self.d.spool), 30, 0.1), \
             f"missing: {self.missing()}\n" + "\n".join(look("list", self.d.spool)[:20])
 
     def in_flight(self):

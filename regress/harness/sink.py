@@ -20,7 +20,7 @@ class Session:
         self.commands = []
         self.helo = self.peer = None
         self.ahead = []         # stages whose delayed answer was not waited for
-        self.tls = False
+        self.tls = self.resumed = False
         self.login = None
 
 
@@ -134,6 +134,8 @@ class Sink:
             verb = verb.upper()
             if verb in ("EHLO", "HELO", "LHLO"):
                 s.helo = arg
+                tls = writer.get_extra_info("ssl_object")
+                s.resumed = bool(tls and tls.session_reused)
                 lines = ["sink.test"] + (self.ehlo + self._more(s) if verb != "HELO" else [])
                 await say(verb.lower(), arg, "\r\n".join(f"250{'-' if i < len(lines) - 1 else ' '}{x}" for i, x in enumerate(lines)))
                 mail, rcpts = None, []

@@ -96,8 +96,8 @@ static const struct conf_directive account_rows[] = {
 { "rewrite", "envelope|from ADDRESS [always]", ARG_WORDS, LATER, L, LIST,
     NOWHERE },
 { "rewrite-signed", "on|off", ARG_BOOL, LATER, L, 0, NOWHERE },
-{ "rate", "N/DURATION", ARG_RATE, LATER, Q, 0, NOWHERE },
-{ "daily", "N", ARG_NUMBER, LATER, Q, 0, NOWHERE },
+{ "rate", "N/DURATION", ARG_RATE, NOW, Q, 0, AT(rate) },
+{ "daily", "N", ARG_NUMBER, NOW, Q, 0, AT(daily) },
 { "bounce-from", "<>|ADDRESS", ARG_SENDER, NOW, Q, 0, AT(bounce_from) },
 };
 

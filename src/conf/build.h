@@ -132,7 +132,7 @@ void check_file(struct build *b, const struct conf_stmt *s, const char *path,
 /* ---- blocks of each subject ---- */
 
 conf_setter set_listen, set_client, set_login, set_account, set_transport,
-    set_domain, set_route, set_secret;
+    set_domain, set_route, set_secret, set_alert, set_metrics;
 
 /* FILE [key FILE] [passphrase file FILE]; passphrase NULL: not taken.  In a
  * view the contents stand in place of the names. */

@@ -218,6 +218,8 @@ struct conf_account {
 	size_t n_routes;
 	size_t transport;		/* its own, in transports; SIZE_MAX */
 	char *bounce_from;		/* "" for <>, NULL: the global one */
+	struct conf_rate rate;		/* count 0: none */
+	uint64_t daily;			/* 0: none */
 };
 
 struct conf_domain {
@@ -227,6 +229,15 @@ struct conf_domain {
 					 * the most specific first */
 	struct conf_route *routes;
 	size_t n_routes;
+};
+
+struct conf_alert {
+	bool set;			/* the block is there */
+	char *to;			/* NULL: nobody by mail */
+	char *via;			/* a transport; NULL: by the routes */
+	uint64_t after;
+	char *command;			/* monitor's; NULL */
+	bool has_command;		/* queue's, too */
 };
 
 enum conf_bounce_to { BOUNCE_TO_AUTO, BOUNCE_TO_SENDER, BOUNCE_TO_POSTMASTER };
@@ -261,6 +272,8 @@ struct conf {
 	struct conf_list local_domains;
 	char *qualify_domain;
 	unsigned listeners, deliveries;	/* processes */
+	struct conf_alert alert;
+	char *metrics;			/* ADDRESS:PORT; NULL: off */
 
 	struct conf_listen *listens;
 	size_t n_listens;

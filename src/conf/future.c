@@ -77,18 +77,6 @@ const struct conf_table conf_table_token_server = {
 	sizeof(token_server_rows) / sizeof(token_server_rows[0])
 };
 
-static const struct conf_directive alert_rows[] = {
-{ "to", "ADDRESS", ARG_ADDRESS, NOW, Q, 0, NOWHERE },
-{ "via", "TRANSPORT", ARG_STRING, NOW, Q, 0, NOWHERE },
-{ "after", "DURATION", ARG_DURATION, NOW, Q, 0, NOWHERE, .deflt = "15m" },
-{ "command", "\"PROGRAM ARG...\"", ARG_STRING, NOW, M, 0, NOWHERE },
-};
-
-const struct conf_table conf_table_alert = {
-	"in an `alert` block", alert_rows,
-	sizeof(alert_rows) / sizeof(alert_rows[0])
-};
-
 static void
 check_only(struct build *b, void *obj, const struct conf_stmt *s,
     const struct conf_directive *d)

@@ -276,6 +276,23 @@ listen_finish(struct build *b, const struct conf_stmt *s,
 	listen_mechanisms(b, l);
 }
 
+/* Answers nobody but by numbers: any address will do. */
+void
+set_metrics(struct build *b, void *obj, const struct conf_stmt *s,
+    const struct conf_directive *d)
+{
+	struct conf *conf = obj;
+	struct conf_listen l;
+
+	(void)d;
+	memset(&l, 0, sizeof(l));
+	listen_address(b, s, &l);
+	if (l.is_unix)
+		build_error(b, s, &s->w[1], "metrics: ADDRESS:PORT is "
+		    "expected");
+	conf->metrics = conf_arena_strdup(b->arena, s->w[1].s);
+}
+
 void
 set_listen(struct build *b, void *obj, const struct conf_stmt *s,
     const struct conf_directive *d)

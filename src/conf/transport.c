@@ -98,8 +98,8 @@ static const struct conf_directive rows[] = {
     AT(messages_per_connection), .deflt = "100" },
 { "recipients-per-message", "N", ARG_COUNT, NOW, Q | D, 0,
     AT(recipients_per_message), .deflt = "100" },
-{ "rate", "N/DURATION", ARG_RATE, LATER, Q, 0, AT(rate) },
-{ "daily", "N", ARG_NUMBER, LATER, Q, 0, AT(daily) },
+{ "rate", "N/DURATION", ARG_RATE, NOW, Q, 0, AT(rate) },
+{ "daily", "N", ARG_NUMBER, NOW, Q, 0, AT(daily) },
 { "idle-timeout", "DURATION", ARG_DURATION, NOW, Q | D, NETWORK,
     AT(idle_timeout), .deflt = "30s" },
 { "connect-timeout", "DURATION", ARG_DURATION, NOW, Q | D, NETWORK,
@@ -107,7 +107,7 @@ static const struct conf_directive rows[] = {
 { "timeout", "DURATION", ARG_DURATION, NOW, Q | D, 0, AT(timeout) },
 { "max-message-size", "SIZE", ARG_SIZE, NOW, Q | D, 0,
     AT(max_message_size) },
-{ "probe", "DURATION...", ARG_DURATIONS, LATER, Q, LIST | NETWORK,
+{ "probe", "DURATION...", ARG_DURATIONS, NOW, Q, LIST | NETWORK,
     AT(probe) },
 };
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -24,6 +25,9 @@
 #include "ipc/msg.h"
 #include "ipc/port.h"
 #include "ipc/role.h"
+
+#define FILES_KEPT 64u			/* for all else */
+#define FILES_ENOUGH (1u << 20)
 
 struct delivery {
 	struct role_base base;
@@ -223,6 +227,18 @@ is_ours(const struct conf_transport *t)
 	    (t->kind == TRANSPORT_LMTP && t->n_hosts > 0);
 }
 
+/* A session has one, and so may its message. */
+static unsigned
+descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > FILES_ENOUGH)
+		return 0;
+	return r.rlim_cur > 2 * FILES_KEPT ?
+	    (unsigned)(r.rlim_cur - FILES_KEPT) / 2 : FILES_KEPT / 2;
+}
+
 static void
 emptied(void *arg)
 {
@@ -247,6 +263,7 @@ on_view(void *arg, struct slice view, struct err *e)
 	d->env.hostname = d->conf->hostname;
 	d->env.ca = slice_cstr(d->conf->tls_ca);
 	d->env.emptied = emptied;
+	d->env.sessions_max = descriptors();
 	d->env.arg = d;
 	d->n_pools = d->conf->n_transports;
 	d->pools = mem_zarray(d->n_pools, sizeof(struct pool *));

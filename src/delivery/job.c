@@ -175,6 +175,7 @@ class_status(enum job_class class, int *code)
 {
 	switch (class) {
 	case JOB_UNREACHABLE:
+	case JOB_OFFLINE:
 		*code = 450;
 		return MAIL_STATUS(4, 4, 1);
 	case JOB_CREDENTIAL:
@@ -267,6 +268,7 @@ job_result_encode(const struct job *j, struct strbuf *out)
 		.remote = j->remote,
 		.tls = j->tls,
 		.text = j->text,
+		.setbacks = j->m.setbacks,
 		.connect_ms = j->connect_ms,
 		.transfer_ms = j->mail_ms == 0 ? 0 :
 		    (uint32_t)(now - j->mail_ms)
@@ -275,6 +277,12 @@ job_result_encode(const struct job *j, struct strbuf *out)
 	size_t room = text_room(j), n;
 	uint32_t i;
 
+	if (j->news != NULL) {
+		d.sessions = j->news->sessions;
+		d.setbacks = j->news->setbacks;
+		d.full = j->news->full;
+		d.held = j->news->held;
+	}
 	/* Recipients without a result are tried again. */
 	d.n_rcpt = j->m.n_rcpt < RESULTS_MAX ? j->m.n_rcpt : RESULTS_MAX;
 	if (d.n_rcpt > 1)

@@ -29,6 +29,14 @@ struct job_rcpt {
 	char *text;
 };
 
+/* What a pool has learnt; goes along with each of its results. */
+struct job_news {
+	uint32_t sessions;		/* as in struct msg_job_done */
+	uint32_t setbacks;
+	bool full;
+	uint32_t held;
+};
+
 #define JOB_HOSTS_MAX 64	/* of a transport; bits of tried and no_tls */
 
 struct job {
@@ -53,10 +61,15 @@ struct job {
 	uint64_t mail_ms;		/* first MAIL; 0: none */
 	uint32_t connect_ms;
 
-	uint64_t tried;			/* hosts that were unreachable */
+	uint64_t opened_ms;		/* mono: its last connection's start */
+	uint64_t tried;			/* hosts that were unreachable, */
+	uint64_t offline;		/* for want of any network */
 	uint64_t no_tls;		/* hosts whose handshake failed, and
 					 * that may be talked to in plain */
 	bool fresh;			/* wants a connection of its own */
+	unsigned crowded;		/* times that it was told at MAIL that
+					 * there are too many connections */
+	const struct job_news *news;	/* of its pool; NULL: has none */
 	struct strbuf why;		/* what was unreachable, and how */
 
 	uint64_t ref;			/* of queue's request */

@@ -11,11 +11,16 @@
 
 #include "base/slice.h"
 #include "conf/conf.h"
+#include <sys/queue.h>
+
 #include "delivery/job.h"
 #include "delivery/smtp_client.h"
 #include "io/resolve.h"
 
 struct pool;
+struct session;
+TAILQ_HEAD(session_list, session);
+TAILQ_HEAD(pool_list, pool);
 
 struct pool_env {
 	struct smtp_client_env client;
@@ -24,6 +29,12 @@ struct pool_env {
 	struct slice ca;		/* PEM, default */
 	void (*emptied)(void *arg);	/* a pool has nothing left */
 	void *arg;
+	unsigned sessions_max;		/* of all pools, as descriptors go; 0:
+					 * any number */
+	/* private to the pools */
+	unsigned sessions;
+	struct session_list idle;	/* of all: the longest first */
+	struct pool_list starved;	/* wait for one of another's to end */
 };
 
 struct pool *pool_new(struct pool_env *env, const struct conf_transport *t);

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "delivery/network.h"
 #include "io/dial.h"
 #include "io/sockaddr.h"
 
@@ -26,6 +27,8 @@ struct reach {
 	struct dial *dial;
 	struct sockaddr_storage *addrs;
 	size_t count, next;
+	size_t no_route;		/* addresses without a network to
+					 * them; or a name without an answer */
 	struct strbuf why;
 	struct loop_task failed;
 };
@@ -61,8 +64,9 @@ done(struct reach *r, int fd, const char *remote)
 	void *arg = r->arg;
 
 	if (fd < 0)
-		err_set(&e, EHOSTUNREACH, "%.*s", WHY_MAX,
-		    strbuf_cstr(&r->why));
+		err_set(&e, r->no_route > 0 && r->no_route >= r->count &&
+		    !network_is_there() ? ENETUNREACH : EHOSTUNREACH,
+		    "%.*s", WHY_MAX, strbuf_cstr(&r->why));
 	reach_free(r);
 	cb(arg, fd, remote, &e);
 }
@@ -95,6 +99,8 @@ on_dial(void *arg, int fd, const struct sockaddr_storage *peer, size_t index,
 	if (fd >= 0) {
 		done(r, fd, remote);
 	} else {
+		if (e->code == ENETUNREACH || e->code == ENETDOWN)
+			r->no_route++;
 		if (r->why.n < WHY_MAX)
 			strbuf_printf(&r->why, "%sconnect to %s: %s",
 			    r->why.n > 0 ? "; " : "", remote,
@@ -130,6 +136,8 @@ on_resolved(void *arg, const struct resolve_answer *a)
 	size_t i;
 
 	r->query = NULL;
+	if (a->status == RESOLVE_FAILED)
+		r->no_route++;
 	if (a->status != RESOLVE_OK || a->count == 0) {
 		strbuf_printf(&r->why, "resolve %s: %s", r->o.host,
 		    a->why.text[0] != '\0' ? a->why.text : "no address");

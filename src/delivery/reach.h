@@ -24,7 +24,8 @@ struct reach_options {
 
 /* fd >= 0: the callee's; remote is "host[192.0.2.1]:25".  fd -1: e says for
  * each address what failed, as "resolve HOST: ..." or "connect to
- * HOST[ADDRESS]:PORT: ...".  The reach is gone when it is called. */
+ * HOST[ADDRESS]:PORT: ...", with the code ENETUNREACH where this machine has no
+ * network at all.  The reach is gone when it is called. */
 typedef void reach_cb(void *arg, int fd, const char *remote,
     const struct err *e);
 

@@ -74,3 +74,26 @@ reply_class(const struct conf_transport *t, const struct smtp_reply *r)
 	}
 	return JOB_SETTLED;
 }
+
+bool
+reply_is_full(const struct smtp_reply *r)
+{
+	static const char *const said[] = {
+		"concurrent", "simultaneous", "connection limit",
+		"connections limit", "thread limit", "too many connections",
+		"too many open connections", "too many sessions",
+		"too much connections", "connections exceeded",
+		"maximum number of connections", "connection count exceeded"
+	};
+	const char *text = strbuf_cstr(&r->text);
+	size_t i;
+
+	if (r->code < 400)
+		return false;
+	for (i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		if (strcasestr(text, said[i]) != NULL)
+			return true;
+	}
+	return r->code == 432 && r->status.class == 4 &&
+	    r->status.subject == 3 && r->status.detail == 2;
+}

@@ -3,6 +3,7 @@
  * has lain idle, is worn out or breaks.  Run by delivery.  What went wrong
  * before it was ready is the host's failure; then the pool decides.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +13,16 @@
 #include "delivery/pool_private.h"
 #include "io/sockaddr.h"
 
+#define CROWDED_MAX 3			/* times that a job is told so */
+
 static void on_ready(void *arg);
+static void on_accepted(void *arg);
 static void on_done(void *arg, struct job *j);
 static void on_ended(void *arg, enum smtp_client_end how, struct job *left,
     const char *text);
 
 static const struct smtp_client_events client_events = {
-	on_ready, on_done, on_ended
+	on_ready, on_accepted, on_done, on_ended
 };
 
 static void
@@ -28,7 +32,17 @@ session_unidle(struct session *s)
 		return;
 	s->idle = false;
 	TAILQ_REMOVE(&s->pool->idle, s, idle_link);
+	TAILQ_REMOVE(&s->pool->env->idle, s, env_link);
 	loop_timer_cancel(s->pool->env->client.loop, &s->idle_timer);
+}
+
+/* It no longer counts as one that mail can go by. */
+static void
+session_unproven(struct session *s)
+{
+	if (s->proven)
+		s->pool->news.sessions--;
+	s->proven = false;
 }
 
 static void
@@ -37,23 +51,40 @@ session_free(struct session *s)
 	struct pool *p = s->pool;
 
 	session_unidle(s);
+	session_unproven(s);
 	reach_cancel(&s->reach);
 	smtp_client_free(&s->client);
 	TAILQ_REMOVE(&p->all, s, link);
 	p->n_sessions--;
 	p->hosts[s->host].sessions--;
+	if (s->leaving) {
+		p->n_leaving--;
+		p->hosts[s->host].leaving--;
+	}
 	free(s->helo);
 	free(s->remote);
 	free(s);
+	p->env->sessions--;
+	pool_feed(p->env);
 	pool_wake(p);
 }
 
+/* Until the server has gone too it holds one of the places that the server
+ * has for us; nobody waits for it but who needs that place. */
 void
 session_quit(struct session *s)
 {
-	if (s->client != NULL)
-		smtp_client_quit(s->client);
-	session_free(s);
+	if (s->leaving)
+		return;
+	if (s->client == NULL || !smtp_client_leave(s->client)) {
+		session_free(s);
+		return;
+	}
+	session_unidle(s);
+	session_unproven(s);
+	s->leaving = true;
+	s->pool->n_leaving++;
+	s->pool->hosts[s->host].leaving++;
 }
 
 void
@@ -89,24 +120,36 @@ on_ready(void *arg)
 		s->ready = true;
 		pool_host_works(p, s->host);
 		if (j != NULL) {
+			/* 0 is that of a session that was there */
 			j->connect_ms = (uint32_t)(clock_mono_ms() -
-			    s->started_ms);
+			    s->started_ms) + 1;
 			j->fresh = false;
 			session_work(s, j);
 			return;
 		}
 	}
 	if (smtp_client_full(s->client) || p->draining ||
-	    p->t->idle_timeout == 0) {
+	    p->t->idle_timeout == 0 || pool_crowded(p)) {
 		session_quit(s);
 		return;
 	}
 	s->idle = true;
 	TAILQ_INSERT_HEAD(&p->idle, s, idle_link);
+	TAILQ_INSERT_TAIL(&p->env->idle, s, env_link);
+	pool_feed(p->env);
 	loop_timer_set(p->env->client.loop, &s->idle_timer,
 	    p->t->idle_timeout);
 	if (!TAILQ_EMPTY(&p->waiting))
 		pool_wake(p);
+}
+
+static void
+on_accepted(void *arg)
+{
+	struct session *s = arg;
+
+	s->proven = true;
+	s->pool->news.sessions++;
 }
 
 static void
@@ -127,7 +170,10 @@ not_ready(struct session *s, enum smtp_client_end how, const char *text)
 	char *whole = mem_printf("connect to %s: %s", s->remote, text);
 
 	s->job = NULL;
-	if (j == NULL)
+	if (how == SMTP_END_FULL && pool_full(p, s)) {
+		if (j != NULL)
+			pool_take_back(p, j);
+	} else if (j == NULL)
 		;
 	else if (how == SMTP_END_CREDENTIAL) {
 		free(j->remote);
@@ -142,6 +188,28 @@ not_ready(struct session *s, enum smtp_client_end how, const char *text)
 	free(whole);
 }
 
+/* There are too many of us, said at MAIL: where others live the job waits for
+ * one of them, but not for ever. */
+static void
+refused(struct session *s, enum smtp_client_end how, struct job *j,
+    const char *text)
+{
+	struct pool *p = s->pool;
+	char *whole;
+
+	if (j->crowded++ < CROWDED_MAX && pool_full(p, s))
+		pool_take_back(p, j);
+	else if (how == SMTP_END_SHUT) {
+		job_answer_rest(j, 421, MAIL_STATUS(4, 3, 2), text);
+		job_finish(j);
+	} else {
+		whole = mem_printf("connect to %s: MAIL refused: %s",
+		    s->remote, text);
+		pool_host_failed(p, s->host, j, whole);
+		free(whole);
+	}
+}
+
 static void
 on_ended(void *arg, enum smtp_client_end how, struct job *left,
     const char *text)
@@ -150,8 +218,12 @@ on_ended(void *arg, enum smtp_client_end how, struct job *left,
 
 	if (left != NULL) {
 		s->job = NULL;
-		left->fresh = true;
-		pool_take_back(s->pool, left);
+		if (how != SMTP_END_AGAIN)
+			refused(s, how, left, text);
+		else {
+			left->fresh = true;
+			pool_take_back(s->pool, left);
+		}
 	} else if (!s->ready)
 		not_ready(s, how, text);
 	session_free(s);
@@ -172,6 +244,7 @@ on_reached(void *arg, int fd, const char *remote, const struct err *e)
 		.helo = s->helo,
 		.tls = s->plain ? TLS_OFF : t->tls,
 		.context = p->tls,
+		.ticket = p->hosts[s->host].ticket,
 		.lmtp = t->kind == TRANSPORT_LMTP
 	};
 	struct job *j = s->job;
@@ -179,6 +252,8 @@ on_reached(void *arg, int fd, const char *remote, const struct err *e)
 	s->reach = NULL;
 	if (fd < 0) {
 		s->job = NULL;
+		if (j != NULL && e->code == ENETUNREACH)
+			j->offline |= UINT64_C(1) << s->host;
 		if (j != NULL)
 			pool_host_failed(p, s->host, j, e->text);
 		session_free(s);
@@ -217,9 +292,11 @@ session_open(struct pool *p, size_t host, struct job *j, bool plain)
 	s->plain = plain;
 	s->helo = mem_strdup(pool_helo(p, j));
 	s->started_ms = clock_mono_ms();
+	j->opened_ms = s->started_ms;
 	loop_timer_init(&s->idle_timer, on_idle, s);
 	TAILQ_INSERT_TAIL(&p->all, s, link);
 	p->n_sessions++;
+	p->env->sessions++;
 	p->hosts[host].sessions++;
 	s->reach = reach_start(&o, on_reached, s);
 }

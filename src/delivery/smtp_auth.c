@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "delivery/reply_class.h"
 #include "delivery/smtp_client_private.h"
 #include "io/base64.h"
 
@@ -296,6 +297,9 @@ auth_reply(struct smtp_client *c)
 		hello_ready(c);
 	} else if (code < 400)
 		client_broken(c, "\"%s\" before AUTH is finished",
+		    client_reply_text(c));
+	else if (reply_is_full(&c->reply))
+		client_end(c, SMTP_END_FULL, "AUTH refused: %s",
 		    client_reply_text(c));
 	else if (code < 500 && code != 432)
 		client_end(c, SMTP_END_UNREACHABLE, "AUTH refused: %s",

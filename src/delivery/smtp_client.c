@@ -23,9 +23,10 @@
 #define COMMAND_MS (5 * 60 * 1000u)
 #define FINAL_MS (10 * 60 * 1000u)
 #define AUTH_ASK_MS (90 * 1000u)
+#define QUIT_MS 2000u
 #define REPLY_TEXT_MAX 700		/* octets passed on of a reply */
 
-enum limit { LIMIT_NONE, LIMIT_COMMAND, LIMIT_FINAL, LIMIT_AUTH };
+enum limit { LIMIT_NONE, LIMIT_COMMAND, LIMIT_FINAL, LIMIT_AUTH, LIMIT_QUIT };
 
 struct state {
 	const char *name;
@@ -36,6 +37,7 @@ struct state {
 };
 
 static void idle_enter(struct smtp_client *c);
+static void quit_enter(struct smtp_client *c);
 static void ended_reply(struct smtp_client *c);
 
 static const struct state states[] = {
@@ -66,10 +68,18 @@ static const struct state states[] = {
 	    NULL, final_reply, LIMIT_FINAL },
 	[ST_RSET] = { "rset", "waiting for the reply to RSET",
 	    rset_enter, rset_reply, LIMIT_COMMAND },
+	[ST_QUIT] = { "quit", "waiting for the end", quit_enter, ended_reply,
+	    LIMIT_QUIT },
 	[ST_ENDED] = { "ended", "ended", NULL, ended_reply, LIMIT_NONE },
 };
 
-/* Never called: no reply is due in these states. */
+static void
+quit_enter(struct smtp_client *c)
+{
+	client_puts(c, "QUIT\r\n");
+}
+
+/* No reply is due in these states, or what it says is of no interest. */
 static void
 ended_reply(struct smtp_client *c)
 {
@@ -88,6 +98,8 @@ limit_ms(const struct smtp_client *c, enum limit limit)
 		return said != 0 ? said : FINAL_MS;
 	case LIMIT_AUTH:
 		return AUTH_ASK_MS;
+	case LIMIT_QUIT:
+		return QUIT_MS;
 	default:
 		return 0;
 	}
@@ -151,6 +163,8 @@ on_reply(struct smtp_client *c)
 		client_shut(c);
 		return;
 	}
+	if (c->state == ST_QUIT)
+		return;			/* its end is waited for */
 	if (c->due == 0 || c->early) {
 		client_broken(c, "unasked \"%s\"", client_reply_text(c));
 		return;
@@ -337,11 +351,17 @@ smtp_client_start(struct smtp_client *c, struct job *j)
 	transaction_begin(c);
 }
 
-void
-smtp_client_quit(struct smtp_client *c)
+bool
+smtp_client_leave(struct smtp_client *c)
 {
+	if (c->state == ST_IDLE && conn_end(c->conn) == CONN_OPEN &&
+	    conn_pending_out(c->conn) == 0) {
+		client_state(c, ST_QUIT);
+		return true;
+	}
 	if (c->state != ST_ENDED)
 		client_quit(c);
+	return false;
 }
 
 bool

@@ -42,6 +42,8 @@ struct smtp_client_target {
 	enum conf_tls_mode tls;		/* OFF, OPPORTUNISTIC, REQUIRED,
 					 * IMPLICIT */
 	struct tls_context *context;	/* where tls is not OFF */
+	struct tls_ticket *ticket;	/* of this host; outlives the session;
+					 * NULL: none is kept */
 	bool lmtp;
 };
 
@@ -49,6 +51,11 @@ enum smtp_client_end {
 	SMTP_END_UNREACHABLE,	/* before it was ready: text says why */
 	SMTP_END_TLS,		/* the same, and without TLS it may work */
 	SMTP_END_CREDENTIAL,	/* login refused or not possible */
+	SMTP_END_FULL,		/* the server takes no more connections of
+				 * ours; left is a job that heard so at MAIL,
+				 * NULL: it was not ready yet */
+	SMTP_END_SHUT,		/* a new session closed at its first MAIL, no
+				 * word why; left heard so */
 	SMTP_END_AGAIN,		/* left is a job that wants another session:
 				 * nothing bad is known about the server */
 	SMTP_END_CLOSED		/* idle, or after done() */
@@ -57,6 +64,9 @@ enum smtp_client_end {
 struct smtp_client_events {
 	/* Can take a job now. */
 	void (*ready)(void *arg);
+	/* The server has taken a MAIL, for the first time: it means to serve
+	 * this session. */
+	void (*accepted)(void *arg);
 	/* All recipients have their result; the job is the callee's again. */
 	void (*done)(void *arg, struct job *j);
 	/* The last call.  The owner calls smtp_client_free(), at once or
@@ -75,9 +85,10 @@ void smtp_client_free(struct smtp_client **c);
 
 /* Only after ready(), once for each. */
 void smtp_client_start(struct smtp_client *c, struct job *j);
-/* Says QUIT, does not wait for the answer.  Only where no job is inside; no
+/* Says QUIT.  Only where no job is inside.  true: ended() follows when the
+ * server has gone too, which has a short limit; false: it is gone already, no
  * callback follows. */
-void smtp_client_quit(struct smtp_client *c);
+bool smtp_client_leave(struct smtp_client *c);
 /* Nobody waits for the job's result any more.  false: the server may have
  * all of the message, the session goes on to its reply; true: it was dropped,
  * no callback follows. */

@@ -11,7 +11,7 @@
 enum smtp_state {
 	ST_GREETING, ST_EHLO, ST_HELO, ST_STARTTLS, ST_HANDSHAKE,
 	ST_AUTH_ASK, ST_AUTH, ST_IDLE, ST_MAIL, ST_RCPT, ST_DATA, ST_BODY,
-	ST_FINAL, ST_RSET, ST_ENDED
+	ST_FINAL, ST_RSET, ST_QUIT, ST_ENDED
 };
 
 /* One MAIL and what follows; the recipients are places in the job. */
@@ -60,6 +60,7 @@ struct smtp_client {
 	struct job *job;
 	struct transaction t;
 	uint64_t transactions;		/* begun in this session */
+	bool welcome;			/* a MAIL was taken */
 	uint64_t message_max;		/* of them; 0: any number */
 	uint64_t rcpt_max;		/* for each; at least 1 */
 
@@ -90,6 +91,8 @@ void client_end(struct smtp_client *c, enum smtp_client_end how,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The job is handed back, for another session. */
 void client_end_again(struct smtp_client *c);
+/* The server has said at MAIL that it takes no more connections. */
+void client_end_full(struct smtp_client *c);
 /* In the middle of things; politely where the server itself said so. */
 void client_cut(struct smtp_client *c, bool politely, int code,
     struct mail_status st, const char *text);

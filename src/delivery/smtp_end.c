@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "delivery/reply_class.h"
 #include "delivery/smtp_client_private.h"
 
 void
@@ -114,7 +115,7 @@ client_cut(struct smtp_client *c, bool politely, int code,
 	enum smtp_client_end how = SMTP_END_CLOSED;
 
 	if (c->state < ST_IDLE)
-		how = SMTP_END_UNREACHABLE;
+		how = politely ? SMTP_END_FULL : SMTP_END_UNREACHABLE;
 	else if (is_stale(c) || (c->job != NULL && c->state == ST_RSET)) {
 		how = SMTP_END_AGAIN;
 		left = c->job;
@@ -151,10 +152,30 @@ client_broken(struct smtp_client *c, const char *fmt, ...)
 }
 
 void
+client_end_full(struct smtp_client *c)
+{
+	enum smtp_client_end how = reply_is_full(&c->reply) ? SMTP_END_FULL :
+	    SMTP_END_SHUT;
+	struct job *j = c->job;
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s", client_reply_text(c));
+	c->job = NULL;
+	job_reopen(j);
+	client_quit(c);
+	c->ev.ended(c->arg, how, j, text);
+}
+
+void
 client_shut(struct smtp_client *c)
 {
 	char text[1024];
 
+	/* A new session that is closed at its first MAIL. */
+	if (c->state == ST_MAIL && !c->t.heard && c->transactions == 1) {
+		client_end_full(c);
+		return;
+	}
 	snprintf(text, sizeof(text), "%s", client_reply_text(c));
 	client_cut(c, true, 421, c->reply.status.class == 4 ?
 	    c->reply.status : MAIL_STATUS(4, 3, 2), text);

@@ -4,7 +4,17 @@
  * whatever it says is about us or about itself, never about a message.
  * RFC 5321 3.1, 3.2, 4.1.1.1; RFC 2033 (LHLO); RFC 9422 (LIMITS).
  */
+#include "delivery/reply_class.h"
 #include "delivery/smtp_client_private.h"
+
+/* A server that says `later` before it knows who we are takes no more of us;
+ * some say so with 5xx. */
+static enum smtp_client_end
+refused(const struct smtp_client *c)
+{
+	return c->reply.code / 100 == 4 || reply_is_full(&c->reply) ?
+	    SMTP_END_FULL : SMTP_END_UNREACHABLE;
+}
 
 void
 hello_greeting(struct smtp_client *c)
@@ -12,7 +22,7 @@ hello_greeting(struct smtp_client *c)
 	if (c->reply.code == 220)
 		client_state(c, ST_EHLO);
 	else
-		client_end(c, SMTP_END_UNREACHABLE, "greeting refused: %s",
+		client_end(c, refused(c), "greeting refused: %s",
 		    client_reply_text(c));
 }
 
@@ -94,7 +104,7 @@ hello_reply(struct smtp_client *c)
 	} else if (code >= 500 && code <= 504 && !c->to.lmtp)
 		client_state(c, ST_HELO);
 	else
-		client_end(c, SMTP_END_UNREACHABLE, "%s refused: %s",
+		client_end(c, refused(c), "%s refused: %s",
 		    c->to.lmtp ? "LHLO" : "EHLO", client_reply_text(c));
 }
 
@@ -105,6 +115,6 @@ hello_helo_reply(struct smtp_client *c)
 	if (c->reply.code / 100 == 2)
 		hello_next(c);
 	else
-		client_end(c, SMTP_END_UNREACHABLE, "HELO refused: %s",
+		client_end(c, refused(c), "HELO refused: %s",
 		    client_reply_text(c));
 }

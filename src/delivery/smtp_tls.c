@@ -29,6 +29,8 @@ tls_begin(struct smtp_client *c)
 	if (conn_start_tls_client(c->conn, c->to.context, c->to.host,
 	    c->to.transport->tls_name, HANDSHAKE_MS, &e) < 0)
 		client_end(c, SMTP_END_UNREACHABLE, "TLS: %s", e.text);
+	else if (c->to.ticket != NULL)
+		conn_tls_ticket(c->conn, c->to.ticket);
 }
 
 void

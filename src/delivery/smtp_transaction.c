@@ -257,6 +257,14 @@ mail_enter(struct smtp_client *c)
 	}
 }
 
+/* The number of sessions is refused, not the message. */
+static bool
+is_full(const struct smtp_client *c)
+{
+	return c->reply.code / 100 == 4 && reply_is_full(&c->reply) &&
+	    reply_class(c->to.transport, &c->reply) == JOB_SETTLED;
+}
+
 void
 mail_reply(struct smtp_client *c)
 {
@@ -268,9 +276,17 @@ mail_reply(struct smtp_client *c)
 		client_broken(c, "\"%s\" to MAIL", client_reply_text(c));
 		return;
 	}
+	if (is_full(c)) {
+		client_end_full(c);
+		return;
+	}
 	if (code >= 400) {
 		t->refused = true;
 		answer_all(c, RCPT_OFFERED);
+	} else if (!c->welcome) {
+		c->welcome = true;
+		if (c->ev.accepted != NULL)
+			c->ev.accepted(c->arg);
 	}
 	if (t->refused && !t->ahead_rcpt)
 		transaction_end(c);
@@ -404,6 +420,11 @@ final_reply(struct smtp_client *c)
 		return;
 	}
 	(void)FAULT("delivery.after_final_reply");
+	/* Some say only now that there are too many of us. */
+	if (code == 432 && !c->to.lmtp && t->accepted > 0 && is_full(c)) {
+		client_end_full(c);
+		return;
+	}
 	if (t->empty || t->accepted == 0)
 		;
 	else if (c->to.lmtp)

@@ -132,6 +132,10 @@ int conn_start_tls_client(struct conn *c, struct tls_context *ctx,
     const char *name, const char *verify_name, uint64_t limit_ms,
     struct err *e);
 
+/* Right behind conn_start_tls_client(): resumes what the ticket holds, and
+ * keeps in it what the server gives; it is referenced. */
+void conn_tls_ticket(struct conn *c, struct tls_ticket *t);
+
 /* All after secured(). */
 bool conn_is_tls(const struct conn *c);
 const char *conn_tls_version(const struct conn *c);	/* "TLSv1.3" or "" */

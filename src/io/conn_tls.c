@@ -42,6 +42,7 @@ static void
 tls_free(struct conn *c)
 {
 	tls_drop_refused(c->ssl);
+	tls_ticket_drop(c->ssl, c->tls == TLS_ON);
 	SSL_free(c->ssl);
 	c->ssl = NULL;
 	tls_context_free(&c->ctx);

@@ -120,6 +120,9 @@ tls_client_new(const struct tls_client_options *o, struct err *e)
 		c->pin_count = o->pin_count;
 		SSL_CTX_set_cert_verify_callback(c->ssl, check_pins, c);
 	}
+	SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT |
+	    SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(c->ssl, tls_ticket_keep);
 	/* Without VERIFY_PEER the checks run all the same, and their result
 	 * is noted. */
 	SSL_CTX_set_verify(c->ssl, o->verify || o->pin_count > 0 ?

@@ -15,6 +15,7 @@ struct ssl_ctx_st;
 struct x509_st;
 struct tls_context;
 struct tls_anchors;
+struct tls_ticket;
 
 enum tls_version { TLS_1_2, TLS_1_0, TLS_1_1, TLS_1_3 };  /* 0: the default */
 
@@ -82,6 +83,9 @@ struct tls_context *tls_client_new(const struct tls_client_options *o,
 
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_free(struct tls_context **c);
+/* For resuming sessions with one server under one policy; empty at first. */
+struct tls_ticket *tls_ticket_new(void);
+void tls_ticket_free(struct tls_ticket **t);
 /* The SSL_CTX, borrowed. */
 struct ssl_ctx_st *tls_context_ssl(const struct tls_context *c);
 bool tls_context_is_server(const struct tls_context *c);

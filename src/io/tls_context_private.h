@@ -38,6 +38,11 @@ void tls_drop_refused(SSL *ssl);
 /* Appends why, with what the certificate itself says about that. */
 void tls_refusal_text(const SSL *ssl, long result, struct strbuf *out);
 
+/* tls_ticket.c: a session of ours has come; a connection goes, its handshake
+ * done or not. */
+int tls_ticket_keep(SSL *ssl, SSL_SESSION *session);
+void tls_ticket_drop(SSL *ssl, bool shaken);
+
 /* A context with what is common to both sides; NULL with *e. */
 SSL_CTX *tls_base_context(bool server, enum tls_version min, struct err *e);
 /* Adds certificate, chain and key; *leaf (may be NULL) is the caller's. */

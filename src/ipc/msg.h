@@ -33,6 +33,10 @@ enum msg_type {
 	MSG_SECRET_DONE,	/* reply: struct msg_secret_done */
 	MSG_LOCAL_USER,		/* queue, request: would it be delivered, as
 				 * far as passwd says?  struct msg_local */
+	MSG_ALERT = 36,		/* queue, request: run the alert's command for
+				 * this; struct msg_alert */
+	MSG_ALERT_DONE,		/* reply: it was begun, or cannot be: empty;
+				 * one octet: not now, ask again */
 	/* listener <-> queue */
 	MSG_SPOOL_WANT = 40,	/* request: a descriptor for a body */
 	MSG_SPOOL_FILE,		/* reply, fd; or MSG_DONE when there is none */
@@ -40,6 +44,7 @@ enum msg_type {
 	MSG_DONE,		/* reply: struct msg_done */
 	MSG_VERIFY,		/* request: a local recipient, an address */
 	MSG_LISTENER_STATS,	/* struct msg_stats */
+	MSG_LISTENER_COUNTS,	/* struct msg_counts, since the last one */
 	/* queue <-> delivery */
 	MSG_JOB = 60,		/* transfer, request: struct msg_job + body */
 	MSG_JOB_DONE,		/* reply: struct msg_job_done */
@@ -75,7 +80,8 @@ struct msg_log {
 void msg_log_encode(struct strbuf *b, const struct msg_log *m);
 int msg_log_decode(struct slice s, struct msg_log *m);
 
-enum listen_kind { LISTEN_SMTP, LISTEN_SUBMIT, LISTEN_CONTROL };
+enum listen_kind { LISTEN_SMTP, LISTEN_SUBMIT, LISTEN_CONTROL,
+	LISTEN_METRICS };		/* the last one stays monitor's */
 struct msg_listen {
 	uint8_t kind;		/* enum listen_kind */
 	uint32_t index;		/* LISTEN_SMTP: into conf.listens */
@@ -121,6 +127,16 @@ struct msg_stats {		/* connections open now, by conf.listens;
 void msg_stats_encode(struct strbuf *b, const struct msg_stats *m);
 int msg_stats_decode(struct slice s, struct msg_stats *m);
 
+struct msg_counts {		/* what has happened so often */
+	uint32_t n;
+	struct {
+		char name[40];	/* printable */
+		uint64_t count;
+	} v[64];
+};
+void msg_counts_encode(struct strbuf *b, const struct msg_counts *m);
+int msg_counts_decode(struct slice s, struct msg_counts *m);
+
 struct msg_local {
 	char *transport;	/* name */
 	char *sender, *recipient;	/* addresses */
@@ -136,6 +152,16 @@ struct msg_local_done {
 void msg_local_done_encode(struct strbuf *b, const struct msg_local_done *m);
 int msg_local_done_decode(struct slice s, struct msg_local_done *m);
 
+/* Texts are printable. */
+struct msg_alert {
+	char kind[16];		/* "parked" and the like */
+	char object[512];
+	bool begin;
+	char text[1025];
+};
+void msg_alert_encode(struct strbuf *b, const struct msg_alert *m);
+int msg_alert_decode(struct slice s, struct msg_alert *m);
+
 /* ---- delivery ---- */
 
 struct msg_job_rcpt {
@@ -150,6 +176,10 @@ struct msg_job {
 	char *transport;	/* name */
 	char *from;		/* reverse-path, "" for <> */
 	char *helo;		/* to say; NULL: transport's or hostname */
+	uint32_t connections;	/* the process may have in this lane at once,
+				 * 0: as many as the transport says */
+	uint32_t per_host;	/* of them, to one host; 0: as it says */
+	uint32_t setbacks;	/* that queue has heard of when it said so */
 	bool eight_bit, smtputf8;	/* as declared by the client */
 	uint8_t ret;		/* as in the envelope */
 	char *envid;		/* or NULL */
@@ -171,7 +201,9 @@ enum job_class {
 	JOB_CREDENTIAL,		/* refused, or no common mechanism */
 	JOB_QUOTA,		/* the account's, 4xx or 5xx */
 	JOB_RETURNED,		/* never begun (drain): no attempt */
-	JOB_BROKEN		/* body unreadable or damaged on our side */
+	JOB_BROKEN,		/* body unreadable or damaged on our side */
+	JOB_OFFLINE		/* as JOB_UNREACHABLE: this machine has no
+				 * network at all */
 };
 
 struct msg_job_result {
@@ -187,6 +219,12 @@ struct msg_job_done {
 	char *remote;		/* "mx.example[192.0.2.1]:25", NULL: none */
 	char *tls;		/* "TLSv1.3 TLS_AES_...", NULL: plain */
 	char *text;		/* for classes other than JOB_SETTLED */
+	uint32_t sessions;	/* that the process has in this lane now, and
+				 * that a server has taken mail in */
+	uint32_t setbacks;	/* connections that the lane could not have,
+				 * ever in this process; of the last one: */
+	bool full;		/* the server takes no more of them */
+	uint32_t held;		/* the others that there were */
 	uint32_t connect_ms;	/* until the session was usable */
 	uint32_t transfer_ms;	/* from MAIL to the final reply */
 	struct msg_job_result *rcpt;

@@ -22,6 +22,9 @@ msg_job_encode(struct strbuf *b, const struct msg_job *m)
 	wire_put_str(b, m->transport);
 	wire_put_str(b, m->from);
 	wire_put_str(b, m->helo);
+	wire_put_u32(b, m->connections);
+	wire_put_u32(b, m->per_host);
+	wire_put_u32(b, m->setbacks);
 	wire_put_u8(b, m->eight_bit);
 	wire_put_u8(b, m->smtputf8);
 	wire_put_u8(b, m->ret);
@@ -49,6 +52,9 @@ msg_job_decode(struct slice s, struct msg_job *m)
 	m->transport = wire_str(&r, ADDRESS_MAX);
 	m->from = wire_str(&r, ADDRESS_MAX);
 	m->helo = wire_str(&r, ADDRESS_MAX);
+	m->connections = wire_u32(&r);
+	m->per_host = wire_u32(&r);
+	m->setbacks = wire_u32(&r);
 	m->eight_bit = wire_u8(&r) != 0;
 	m->smtputf8 = wire_u8(&r) != 0;
 	m->ret = wire_u8(&r);
@@ -101,6 +107,10 @@ msg_job_done_encode(struct strbuf *b, const struct msg_job_done *m)
 	wire_put_str(b, m->remote);
 	wire_put_str(b, m->tls);
 	wire_put_str(b, m->text);
+	wire_put_u32(b, m->sessions);
+	wire_put_u32(b, m->setbacks);
+	wire_put_u8(b, m->full);
+	wire_put_u32(b, m->held);
 	wire_put_u32(b, m->connect_ms);
 	wire_put_u32(b, m->transfer_ms);
 	wire_put_u32(b, m->n_rcpt);
@@ -125,6 +135,10 @@ msg_job_done_decode(struct slice s, struct msg_job_done *m)
 	m->remote = wire_str(&r, TEXT_MAX);
 	m->tls = wire_str(&r, TEXT_MAX);
 	m->text = wire_str(&r, TEXT_MAX);
+	m->sessions = wire_u32(&r);
+	m->setbacks = wire_u32(&r);
+	m->full = wire_u8(&r) != 0;
+	m->held = wire_u32(&r);
 	m->connect_ms = wire_u32(&r);
 	m->transfer_ms = wire_u32(&r);
 	n = wire_count(&r, RCPT_MAX, 10);
@@ -142,7 +156,7 @@ msg_job_done_decode(struct slice s, struct msg_job_done *m)
 		if (t->text == NULL || t->code < 200 || t->code > 599)
 			r.bad = true;
 	}
-	if (wire_end(&r) && m->class <= JOB_BROKEN)
+	if (wire_end(&r) && m->class <= JOB_OFFLINE)
 		return 0;
 	msg_job_done_clear(m);
 	return -1;

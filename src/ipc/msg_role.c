@@ -221,6 +221,30 @@ msg_done_decode(struct slice s, struct msg_done *m)
 	return wire_end(&r) && m->code >= 200 && m->code <= 599 ? 0 : -1;
 }
 
+void
+msg_alert_encode(struct strbuf *b, const struct msg_alert *m)
+{
+	wire_put_slice(b, slice_cstr(m->kind));
+	wire_put_slice(b, slice_cstr(m->object));
+	wire_put_u8(b, m->begin);
+	wire_put_slice(b, slice_cstr(m->text));
+}
+
+int
+msg_alert_decode(struct slice s, struct msg_alert *m)
+{
+	struct wire_reader r = wire_reader(s);
+
+	put_text(m->kind, sizeof(m->kind), wire_slice(&r,
+	    sizeof(m->kind) - 1));
+	put_text(m->object, sizeof(m->object), wire_slice(&r,
+	    sizeof(m->object) - 1));
+	m->begin = wire_u8(&r) != 0;
+	put_text(m->text, sizeof(m->text), wire_slice(&r,
+	    sizeof(m->text) - 1));
+	return wire_end(&r) ? 0 : -1;
+}
+
 #define STATS_MAX (sizeof(((struct msg_stats *)0)->open) / sizeof(uint32_t))
 
 void
@@ -242,5 +266,35 @@ msg_stats_decode(struct slice s, struct msg_stats *m)
 	m->n = wire_count(&r, STATS_MAX, 4);
 	for (i = 0; i < m->n; i++)
 		m->open[i] = wire_u32(&r);
+	return wire_end(&r) ? 0 : -1;
+}
+
+#define COUNTS_MAX (sizeof(((struct msg_counts *)0)->v) / \
+    sizeof(((struct msg_counts *)0)->v[0]))
+
+void
+msg_counts_encode(struct strbuf *b, const struct msg_counts *m)
+{
+	uint32_t i;
+
+	wire_put_u32(b, m->n);
+	for (i = 0; i < m->n; i++) {
+		wire_put_slice(b, slice_cstr(m->v[i].name));
+		wire_put_u64(b, m->v[i].count);
+	}
+}
+
+int
+msg_counts_decode(struct slice s, struct msg_counts *m)
+{
+	struct wire_reader r = wire_reader(s);
+	uint32_t i;
+
+	m->n = wire_count(&r, COUNTS_MAX, 12);
+	for (i = 0; i < m->n; i++) {
+		put_text(m->v[i].name, sizeof(m->v[i].name), wire_slice(&r,
+		    sizeof(m->v[i].name) - 1));
+		m->v[i].count = wire_u64(&r);
+	}
 	return wire_end(&r) ? 0 : -1;
 }

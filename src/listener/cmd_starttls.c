@@ -45,6 +45,7 @@ smtpd_tls_begin(struct session *s)
 	}
 	if (conn_start_tls_server(s->conn, ctx, s->ep->conf->timeout, &e) == 0)
 		return;
+	listener_tell(s->owner, "", "starttls");
 	log_begin(LL_INFO, "rejected");
 	log_str("client", s->client_text);
 	log_str("listener", s->ep->conf->name);
@@ -66,6 +67,7 @@ smtpd_tls_secured(struct session *s)
 	s->login_conf = NULL;
 	s->auth_done = false;
 	session_set_state(s, ST_CONNECTED);
+	listener_tell(s->owner, "tls ", conn_tls_version(s->conn));
 	if (log_enabled(LL_DEBUG)) {
 		log_begin(LL_DEBUG, "tls");
 		log_str("client", s->client_text);

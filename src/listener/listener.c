@@ -3,7 +3,9 @@
  * the new one is there; without the auth role AUTH is not offered. */
 #include "listener/listener.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -293,6 +295,36 @@ on_stats(void *arg)
 	strbuf_clear(b);
 	msg_stats_encode(b, &stats);
 	port_send(l->queue, MSG_LISTENER_STATS, 0, strbuf_slice(b));
+	if (l->counts.n == 0)
+		return;
+	strbuf_clear(b);
+	msg_counts_encode(b, &l->counts);
+	port_send(l->queue, MSG_LISTENER_COUNTS, 0, strbuf_slice(b));
+	l->counts.n = 0;
+}
+
+void
+listener_tell(struct listener *l, const char *group, const char *name)
+{
+	struct msg_counts *c = &l->counts;
+	size_t max = sizeof(c->v) / sizeof(c->v[0]), n;
+	uint32_t i;
+	char text[sizeof(c->v[0].name)];
+
+	n = (size_t)snprintf(text, sizeof(text), "%s%s", group, name);
+	if (n >= sizeof(text))
+		return;
+	for (i = 0; i < c->n && strcmp(c->v[i].name, text) != 0; i++)
+		;
+	if (i == max)
+		return;			/* more than there are names */
+	if (i == c->n) {
+		memcpy(c->v[i].name, text, n + 1);
+		c->v[c->n++].count = 0;
+	}
+	c->v[i].count++;
+	if (!loop_timer_running(&l->stats_timer))
+		loop_timer_set(l->loop, &l->stats_timer, STATS_MS);
 }
 
 void

@@ -68,6 +68,7 @@ struct listener {
 	uint64_t next_exchange;		/* of AUTH */
 	struct strbuf scratch;		/* replies, internal messages */
 
+	struct msg_counts counts;	/* since queue was told last */
 	struct loop_timer stats_timer;	/* runs while there is news */
 	struct loop_timer sweep_timer;
 	struct loop_timer drain_timer;
@@ -82,6 +83,9 @@ void listener_free(struct listener **l);
 /* What role.h calls; tests call them too. */
 extern const struct role_ops listener_ops;
 
+/* One more of what has that name: a reason of the table of refusals, or "tls "
+ * and a version. */
+void listener_tell(struct listener *l, const char *group, const char *name);
 /* Called by sessions: one more or one less is open. */
 void listener_count(struct listener *l, struct endpoint *ep, int by);
 /* A session has ended; a role that drains may be done now. */

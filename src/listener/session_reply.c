@@ -33,6 +33,7 @@ log_refusal(const char *client, const struct endpoint *ep, const char *login,
 {
 	char status[MAIL_STATUS_LEN + 1];
 
+	listener_tell(ep->owner, "", reason);
 	log_begin(LL_INFO, "rejected");
 	log_str("client", client);
 	log_str("listener", ep->conf->name);

@@ -19,7 +19,8 @@ enum mail_protocol {
 	MAIL_PROTO_ESMTP,		/* EHLO */
 	MAIL_PROTO_LMTP,
 	MAIL_PROTO_LOCAL,		/* submit.sock, drop directory */
-	MAIL_PROTO_REPORT		/* written by ourselves */
+	MAIL_PROTO_REPORT,		/* written by ourselves: about mail, */
+	MAIL_PROTO_ALERT		/* or about how we are */
 };
 
 enum {
@@ -81,6 +82,14 @@ struct envelope {
 
 #define ENVELOPE_STRING_MAX 8192	/* octets of any string in it */
 #define ENVELOPE_RECIPIENTS_MAX 100000
+
+/* A message that nobody has sent us. */
+static inline bool
+envelope_is_ours(const struct envelope *env)
+{
+	return env->protocol == MAIL_PROTO_REPORT ||
+	    env->protocol == MAIL_PROTO_ALERT;
+}
 
 /* Zeroed, uid -1, from "". */
 struct envelope *envelope_new(void);

@@ -252,7 +252,7 @@ envelope_decode(struct slice in, struct envelope *out, struct err *e)
 		    version);
 	protocol = get_u8(&r);
 	ret = get_u8(&r);
-	if (protocol > MAIL_PROTO_REPORT || ret > MAIL_RET_HDRS ||
+	if (protocol > MAIL_PROTO_ALERT || ret > MAIL_RET_HDRS ||
 	    get_u8(&r) != 0)
 		return err_set(e, -1, "damaged envelope");
 	free(out->from);		/* the "" of envelope_init */

@@ -116,8 +116,8 @@ add_from(struct folder *f, const struct envelope *env)
 {
 	struct strbuf b = STRBUF_INIT;
 
-	if (env->protocol == MAIL_PROTO_LOCAL ||
-	    env->protocol == MAIL_PROTO_REPORT || env->client == NULL)
+	if (env->protocol == MAIL_PROTO_LOCAL || envelope_is_ours(env) ||
+	    env->client == NULL)
 		return;
 	add_cleaned(&b, env->helo != NULL ? env->helo : "unknown",
 	    (env->flags & ENVELOPE_SMTPUTF8) != 0);

@@ -143,6 +143,28 @@ bind_listen(struct monitor *m, const struct conf_listen *l, uint32_t index,
 	return 0;
 }
 
+static int
+bind_metrics(struct monitor *m, const char *name, struct socket_bound **out,
+    size_t *n, struct err *e)
+{
+	struct sockaddr_storage sa[2];
+	char text[SOCKADDR_TEXT_MAX];
+	size_t count, i;
+
+	if (sockaddr_parse(slice_cstr(name), 0, sa, &count, e) < 0)
+		return err_prefix(e, "metrics %s", name);
+	for (i = 0; i < count; i++) {
+		if (bind_one(m, LISTEN_METRICS, 0, sockaddr_text(&sa[i],
+		    text), &sa[i], out, n, e) == 0)
+			continue;
+		if (count == 2 && sa[i].ss_family == AF_INET6 &&
+		    (e->code == EAFNOSUPPORT || e->code == EADDRNOTAVAIL))
+			continue;
+		return -1;
+	}
+	return 0;
+}
+
 int
 bind_all(struct monitor *m, const struct conf *conf,
     struct socket_bound **out, size_t *n, struct err *e)
@@ -161,6 +183,8 @@ bind_all(struct monitor *m, const struct conf *conf,
 		rc = bind_one(m, LISTEN_SUBMIT, 0, submit, NULL, out, n, e);
 	if (rc == 0)
 		rc = bind_one(m, LISTEN_CONTROL, 0, control, NULL, out, n, e);
+	if (rc == 0 && conf->metrics != NULL)
+		rc = bind_metrics(m, conf->metrics, out, n, e);
 	if (rc < 0) {
 		bind_close(*out, *n, m->sockets, m->n_sockets);
 		*out = NULL;

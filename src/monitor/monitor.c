@@ -117,6 +117,7 @@ reload(struct monitor *m)
 	m->tree = tree;
 	if (logging_open(m, &e) < 0)
 		log_msg(LL_ERROR, "reload", "%s", e.text);
+	http_start(m);
 	supervise_reload(m);
 	refresh_start(m);
 	log_msg(LL_INFO, "reload", "the new configuration is in force");
@@ -168,6 +169,7 @@ monitor_clear(struct monitor *m)
 	loop_signal_del(&m->on_usr1);
 	loop_signal_del(&m->on_child);
 	drop_stop(m);
+	http_stop(m);
 	refresh_stop(m);
 	local_job_forget(m);
 	secret_forget_all(m);
@@ -212,6 +214,7 @@ monitor_run(const struct options *opt, struct conf *conf,
 	} else {
 		sandbox_report();
 		supervise_start(&m);
+		http_start(&m);
 		watch_start(&m);
 		refresh_start(&m);
 		loop_run(m.loop);

@@ -75,6 +75,7 @@ struct monitor {
 	TAILQ_HEAD(secret_list, secret_job) secrets;
 	struct drop *drop;
 	struct refresh *refresh;
+	struct http *http;
 	int64_t certificate_renew;	/* `certificate auto`; seconds */
 	int lock_fd;
 	int log_fd;
@@ -152,6 +153,10 @@ void local_job_forget(struct monitor *m);	/* queue is gone */
 /* drop.c */
 void drop_start(struct monitor *m);
 void drop_stop(struct monitor *m);
+
+/* http.c: `metrics`; on the sockets of now, in place of those before. */
+void http_start(struct monitor *m);
+void http_stop(struct monitor *m);
 
 /* watch.c */
 void watch_start(struct monitor *m);

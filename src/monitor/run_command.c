@@ -26,6 +26,7 @@
 #include "conf/command_line.h"
 
 #define SAID_MAX 512			/* octets */
+#define ENV_MAX 8			/* what a command gets beside its own */
 
 /* What comes through a pipe, its first max - 1 octets. */
 struct run_pipe {
@@ -107,11 +108,12 @@ pipe_free(struct run_pipe *p)
 	free(p->p);
 }
 
-/* All that the program wrote is in there by now. */
+/* All that the program wrote is in there by now; what a child of it goes on
+ * writing must not keep us. */
 static void
 pipe_finish(struct run_pipe *p)
 {
-	while (p->fd >= 0 && pipe_read(p))
+	while (p->fd >= 0 && p->n < p->max - 1 && pipe_read(p))
 		;
 	pipe_close(p);
 }
@@ -277,11 +279,14 @@ run_start_command(struct monitor *m, const struct identity *who,
 	char *home = mem_printf("HOME=%s", c->home);
 	char *user = mem_printf("USER=%s", who->name);
 	char *logname = mem_printf("LOGNAME=%s", who->name);
-	char *envp[] = { (char *)(uintptr_t)"PATH=" CONF_COMMAND_PATH,
-	    home, user, logname, NULL };
+	char *envp[5 + ENV_MAX] = { (char *)(uintptr_t)"PATH="
+	    CONF_COMMAND_PATH, home, user, logname };
 	struct plan p = { c->path, c->argv, envp, -1, -1, -1 };
 	struct run *r = NULL;
+	size_t i;
 
+	for (i = 0; c->env != NULL && c->env[i] != NULL && i < ENV_MAX; i++)
+		envp[4 + i] = c->env[i];
 	p.in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (p.in >= 0) {
 		r = launch(m, who, &p, c->max, c->limit_ms);
@@ -315,6 +320,17 @@ run_child(struct monitor *m, pid_t pid, int status)
 		}
 	}
 	return false;
+}
+
+size_t
+run_count(const struct monitor *m)
+{
+	const struct run *r;
+	size_t n = 0;
+
+	TAILQ_FOREACH(r, &m->runs, link)
+		n++;
+	return n;
 }
 
 void

@@ -21,6 +21,7 @@ struct run_command {
 	const char *path;
 	char *const *argv;
 	const char *home;
+	char *const *env;	/* further NAME=VALUE, ending in NULL; NULL */
 	uint64_t limit_ms;
 	size_t max;
 };
@@ -32,6 +33,8 @@ typedef void run_result(void *arg, uint8_t exit_status, struct slice out,
 struct run *run_start_command(struct monitor *m, const struct identity *who,
     const struct run_command *c, run_result *result, void *arg);
 
+/* How many run now. */
+size_t run_count(const struct monitor *m);
 /* Its end is nobody's business any more; it runs on. */
 void run_forget(struct run *r);
 /* A child has ended; false: it was none of these. */

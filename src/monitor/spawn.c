@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/role.h"
+#include "monitor/alert_command.h"
 #include "monitor/monitor.h"
 #include "monitor/secret.h"
 
@@ -97,6 +98,10 @@ process_message(void *arg, struct port_message *msg, struct err *e)
 		if ((p->role == ROLE_QUEUE || p->role == ROLE_AUTH) &&
 		    msg->fd < 0)
 			return supervise_accused(p, msg->data, e);
+		break;
+	case MSG_ALERT:
+		if (p->role == ROLE_QUEUE)
+			return alert_command(p, msg, e);
 		break;
 	case MSG_SECRET:
 		if (p->role == ROLE_AUTH)
@@ -241,7 +246,7 @@ tell_sockets(struct process *p)
 		    p->role == ROLE_QUEUE : p->role == ROLE_LISTENER;
 		int fd;
 
-		if (!his)
+		if (!his || s->kind == LISTEN_METRICS)
 			continue;
 		fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)

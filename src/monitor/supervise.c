@@ -168,9 +168,10 @@ supervise_renew(struct monitor *m, unsigned roles)
 	struct process *first_new;
 
 	/* Exchanges of listener and delivery with auth end with the auth
-	 * that they began with. */
+	 * that they began with; and queue tries what a credential has
+	 * parked. */
 	if ((roles & CONF_AUTH) != 0)
-		roles |= ALL_BUT_QUEUE;
+		roles |= CONF_QUEUE | ALL_BUT_QUEUE;
 	if ((roles & CONF_QUEUE) != 0)
 		tell_queue_view(m);
 	start_set(m, roles & ALL_BUT_QUEUE);

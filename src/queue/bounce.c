@@ -4,10 +4,10 @@
  * ever there without the other.  One for all recipients that failed together.
  * Run by queue.
  *
- * Nobody hears of a message from the null sender; a report of our own that
- * fails goes to the postmaster, and one to the postmaster is dropped with a
- * line in the log.  A sender that need not be the true one gets nothing: the
- * report goes to the postmaster then (no backscatter).
+ * Nobody hears of a message from the null sender, nor of an alert; a report of
+ * our own that fails goes to the postmaster, and one to the postmaster is
+ * dropped with a line in the log.  A sender that need not be the true one gets
+ * nothing: the report goes to the postmaster then (no backscatter).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +103,8 @@ bounce_recipient(const struct message *m, size_t i, enum dsn_action action,
 	const struct record_rcpt *rc = &m->rec->rcpt[i];
 	const struct envelope *env = m->rec->env;
 
+	if (env->protocol == MAIL_PROTO_ALERT)
+		return false;
 	if (env->protocol == MAIL_PROTO_REPORT) {
 		if (action != DSN_FAILED)
 			return false;

@@ -40,12 +40,13 @@ static const struct command commands[] = {
 	{ "history", false, control_history },
 	{ "why", false, control_why },
 	{ "log", true, control_log },
+	{ "metrics", true, control_metrics },
 	{ "transport list", true, control_transport_list },
-	{ "transport pause", true, control_transport_switch },
-	{ "transport resume", true, control_transport_switch },
+	{ "transport pause", true, control_steer },
+	{ "transport resume", true, control_steer },
 	{ "account list", true, control_account_list },
-	{ "account pause", true, control_account_switch },
-	{ "account resume", true, control_account_switch },
+	{ "account pause", true, control_steer },
+	{ "account resume", true, control_steer },
 };
 
 /* ---- what is said ---- */

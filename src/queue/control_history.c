@@ -219,7 +219,8 @@ why_origin(struct json_writer *w, const struct envelope *env)
 	json_text(w, "client_name", env->client_name);
 	json_text(w, "client_tls", env->tls);
 	json_text(w, "protocol", env->protocol == MAIL_PROTO_REPORT ?
-	    "report" : env->protocol == MAIL_PROTO_LOCAL ? "local" :
+	    "report" : env->protocol == MAIL_PROTO_ALERT ? "alert" :
+	    env->protocol == MAIL_PROTO_LOCAL ? "local" :
 	    received_with(env));
 	if (env->uid >= 0)
 		json_number(w, "uid", (uint64_t)env->uid);
@@ -245,8 +246,7 @@ why_tell_queued(struct caller *cl)
 	json_raw(&w, "message", strbuf_slice(&json));
 	json_text(&w, "where", "queue");
 	why_origin(&w, r->env);
-	control_lane_json(cl, &w, r->pinned != NULL ? r->pinned :
-	    r->transport);
+	control_write_places(cl, &w, r);
 	caller_item_end(cl, &w);
 	strbuf_free(&json);
 	if (owned)

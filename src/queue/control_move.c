@@ -50,6 +50,7 @@ queue_op_move(struct queue *q, uint64_t id, const char *transport,
 	m->rec->pinned = transport != NULL ? mem_strdup(transport) : NULL;
 	message_take_back(m);
 	move_due(m);
+	m->pinning = true;
 	line_id(LL_INFO, "move", id, transport != NULL ? transport : "auto");
 	w = mem_zalloc(sizeof(*w));
 	w->done = done;

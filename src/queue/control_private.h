@@ -89,6 +89,7 @@ struct caller {
 	unsigned under_way;	/* changes that will call back */
 	bool stepping;
 	struct tally tally;
+	enum queue_op_result steered;
 	struct content content;
 	struct trail trail;
 };
@@ -150,13 +151,25 @@ enum step control_why(struct caller *cl);
 
 /* ---- control_status.c ---- */
 enum step control_status(struct caller *cl);
+
+/* ---- control_lanes.c ---- */
 enum step control_transport_list(struct caller *cl);
-enum step control_transport_switch(struct caller *cl);
 enum step control_account_list(struct caller *cl);
-enum step control_account_switch(struct caller *cl);
-/* Members that tell the state of a transport's lane; none: not known. */
-void control_lane_json(struct caller *cl, struct json_writer *w,
-    const char *transport);
+/* transport and account, pause and resume. */
+enum step control_steer(struct caller *cl);
+/* An object for each, into an array that is open. */
+void control_write_transports(struct caller *cl, struct json_writer *w);
+void control_write_accounts(struct caller *cl, struct json_writer *w);
+/* Calls for each transport, all its lanes as one. */
+void control_each_transport(struct caller *cl, void (*each)(void *arg,
+    const struct queue_lane_info *info), void *arg);
+/* Members `transport` and `account`: how those are that a message waits for,
+ * as far as there are such. */
+void control_write_places(struct caller *cl, struct json_writer *w,
+    const struct record *r);
+
+/* ---- control_metrics.c ---- */
+enum step control_metrics(struct caller *cl);
 
 /* ---- control_log.c ---- */
 enum step control_log(struct caller *cl);

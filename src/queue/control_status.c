@@ -92,155 +92,6 @@ write_counts(struct caller *cl, struct json_writer *w)
 	json_close_object(w);
 }
 
-/* ---- transports ---- */
-
-struct lanes {
-	struct caller *cl;
-	struct json_writer *w;
-	const char *only;		/* a name, NULL: all */
-	bool items;			/* a line for each */
-};
-
-static void
-write_lane(struct json_writer *w, const struct queue_lane_info *info)
-{
-	bool bad = info->unreachable || info->parked || !info->configured;
-
-	json_text(w, "name", info->transport);
-	json_text(w, "state", info->parked ? "parked" : info->unreachable ?
-	    "unreachable" : info->configured ? "ok" : "gone");
-	json_text(w, "why", !bad ? NULL : !info->configured ?
-	    "it is not in the configuration any more" : info->last_error);
-	json_null(w, "next_probe");
-	json_number(w, "window", info->window);
-	json_number(w, "active", info->active);
-	json_number(w, "waiting", info->waiting);
-	json_when(w, "next_attempt", info->waiting > 0 ? info->next_due : 0);
-	json_text(w, "last_error", info->last_error);
-	json_when(w, "last_error_at", info->last_error_at);
-}
-
-/* A lane that is no transport of the configuration is told of while something
- * waits in it. */
-static void
-each_lane(void *arg, const struct queue_lane_info *info)
-{
-	struct lanes *l = arg;
-	struct json_writer w;
-	bool built_in = strcmp(info->transport, "direct") == 0;
-
-	if (info->transport[0] == 0)
-		return;
-	if (l->only != NULL && strcmp(l->only, info->transport) != 0)
-		return;
-	if (l->only == NULL && (built_in || !info->configured) &&
-	    info->waiting == 0 && info->active == 0 &&
-	    info->last_error == NULL)
-		return;
-	if (l->items) {
-		w = caller_item(l->cl);
-		write_lane(&w, info);
-		caller_item_end(l->cl, &w);
-	} else {
-		json_object(l->w, l->only != NULL ? "transport" : NULL);
-		write_lane(l->w, info);
-		json_close_object(l->w);
-	}
-}
-
-void
-control_lane_json(struct caller *cl, struct json_writer *w,
-    const char *transport)
-{
-	struct lanes l = { .cl = cl, .w = w, .only = transport };
-
-	if (transport != NULL)
-		queue_each_lane(cl->c->q, each_lane, &l);
-}
-
-enum step
-control_transport_list(struct caller *cl)
-{
-	struct lanes l = { .cl = cl, .items = true };
-
-	queue_each_lane(cl->c->q, each_lane, &l);
-	return caller_end(cl, CTL_OK, "%s", "");
-}
-
-/* ---- accounts ---- */
-
-static void
-write_account(struct json_writer *w, const char *name)
-{
-	json_text(w, "name", name);
-	json_text(w, "state", "ok");
-	json_null(w, "why");
-	json_null(w, "waiting");
-}
-
-enum step
-control_account_list(struct caller *cl)
-{
-	const struct conf *conf = queue_conf(cl->c->q);
-	struct json_writer w;
-	size_t i;
-
-	for (i = 0; i < conf->n_accounts; i++) {
-		w = caller_item(cl);
-		write_account(&w, conf->accounts[i].name);
-		caller_item_end(cl, &w);
-	}
-	return caller_end(cl, CTL_OK, "%s", "");
-}
-
-static void
-write_accounts(struct caller *cl, struct json_writer *w)
-{
-	const struct conf *conf = queue_conf(cl->c->q);
-	size_t i;
-
-	json_array(w, "accounts");
-	for (i = 0; i < conf->n_accounts; i++) {
-		json_object(w, NULL);
-		write_account(w, conf->accounts[i].name);
-		json_close_object(w);
-	}
-	json_close_array(w);
-}
-
-/* ---- pause and resume ---- */
-
-static enum step
-no_switch(struct caller *cl, const char *kind, bool known)
-{
-	if (cl->req.name == NULL)
-		return caller_end(cl, CTL_USAGE, "which %s?", kind);
-	if (!known)
-		return caller_end(cl, CTL_NONE, "there is no %s `%s`", kind,
-		    cl->req.name);
-	return caller_end(cl, CTL_UNAVAILABLE, "pausing is not supported yet; "
-	    "`queue hold --%s %s` keeps its messages", kind, cl->req.name);
-}
-
-enum step
-control_transport_switch(struct caller *cl)
-{
-	const char *name = cl->req.name;
-
-	return no_switch(cl, "transport", name != NULL &&
-	    (strcmp(name, "direct") == 0 || conf_transport_find(
-	    queue_conf(cl->c->q), name) != SIZE_MAX));
-}
-
-enum step
-control_account_switch(struct caller *cl)
-{
-	const char *name = cl->req.name;
-
-	return no_switch(cl, "account", name != NULL && conf_account_find(
-	    queue_conf(cl->c->q), name) != SIZE_MAX);
-}
-
 /* ---- all of it ---- */
 
 enum step
@@ -248,7 +99,6 @@ control_status(struct caller *cl)
 {
 	const struct msg_status *s = queue_roles(cl->c->q);
 	struct json_writer w = caller_item(cl);
-	struct lanes l = { .cl = cl, .w = &w };
 
 	json_text(&w, "version", VERSION);
 	json_when(&w, "started", s != NULL ? s->started : 0);
@@ -256,9 +106,11 @@ control_status(struct caller *cl)
 	write_listeners(cl, &w);
 	write_counts(cl, &w);
 	json_array(&w, "transports");
-	queue_each_lane(cl->c->q, each_lane, &l);
+	control_write_transports(cl, &w);
 	json_close_array(&w);
-	write_accounts(cl, &w);
+	json_array(&w, "accounts");
+	control_write_accounts(cl, &w);
+	json_close_array(&w);
 	caller_item_end(cl, &w);
 	return caller_end(cl, CTL_OK, "%s", "");
 }

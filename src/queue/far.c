@@ -17,17 +17,18 @@
 
 /* Due times of now are below now + this. */
 static uint64_t
-far_reach(const struct queue *q)
+far_reach(struct queue *q)
 {
 	const struct conf_durations *d = &q->conf->retry;
-	uint64_t most = 0;
+	uint64_t most = 0, rates = rates_reach(q, clock_real_ms());
 	size_t i;
 
 	for (i = 0; i < d->n; i++)
 		if (d->v[i] > most)
 			most = d->v[i];
 	/* With its jitter, and what config.md gives where none is set. */
-	return (d->n > 0 ? most + most / 4 : 2 * 3600000u) + MARGIN;
+	most = d->n > 0 ? most + most / 4 : 2 * 3600000u;
+	return (most > rates ? most : rates) + MARGIN;
 }
 
 static void
@@ -81,6 +82,7 @@ far_look(struct queue *q)
 	    mono - q->far_looked < pause))
 		return;
 	q->far_looked = mono;
+	park_clock(q);
 	TAILQ_FOREACH(l, &q->lanes, link) {
 		n += far_line(q, lane_line(l, LINE_RETRY), now);
 		n += far_line(q, lane_line(l, LINE_FRESH), now);

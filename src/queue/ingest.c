@@ -37,32 +37,39 @@ disk_reserve(const struct queue *q, uint64_t size)
 /* New mail is refused before our own work lacks room; it is taken up again
  * once there is a quarter more than that. */
 static bool
-disk_short(struct queue *q)
+is_short(const struct queue *q, uint64_t room, bool *was, const char *what)
 {
-	uint64_t size = 0, room = store_free_octets(q->store, &size);
-	uint64_t reserve = disk_reserve(q, size);
+	uint64_t size = 0, reserve;
 
-	if (q->disk_short)
+	(void)store_free_octets(q->store, &size);
+	reserve = disk_reserve(q, size);
+	if (*was)
 		reserve += reserve / 4;
-	if (q->disk_short != (room < reserve)) {
-		q->disk_short = room < reserve;
-		log_begin(q->disk_short ? LL_ERROR : LL_WARN, "disk");
-		log_str("state", q->disk_short ? "short" : "enough");
+	if (*was != (room < reserve)) {
+		*was = room < reserve;
+		log_begin(*was ? LL_ERROR : LL_WARN, "disk");
+		log_str("state", *was ? "short" : "enough");
+		log_str("for", what);
 		log_num("free", (int64_t)room);
 		log_num("reserve", (int64_t)reserve);
 		log_end();
 	}
-	return q->disk_short;
+	return *was;
+}
+
+bool
+ingest_disk_short(struct queue *q)
+{
+	return is_short(q, store_free_octets(q->store, NULL), &q->disk_short,
+	    "mail");
 }
 
 /* The database's free pages are of no use to a file. */
-static bool
-file_short(struct queue *q)
+bool
+ingest_files_short(struct queue *q)
 {
-	uint64_t size = 0;
-
-	(void)store_free_octets(q->store, &size);
-	return store_free_for_files(q->store) < disk_reserve(q, size);
+	return is_short(q, store_free_for_files(q->store), &q->files_short,
+	    "large messages");
 }
 
 /* Answers and gives the credit back. */
@@ -85,7 +92,7 @@ ingest_want(struct peer *p, const struct port_message *pm)
 		peer_answer(p, pm->ref, 451, 3, 0, "The queue is starting");
 		return;
 	}
-	if (disk_short(q) || file_short(q)) {
+	if (ingest_disk_short(q) || ingest_files_short(q)) {
 		peer_answer(p, pm->ref, 452, 3, 1,
 		    "Insufficient system storage");
 		return;
@@ -165,6 +172,7 @@ static bool
 choose_lanes(struct queue *q, struct message *m, uint64_t now,
     struct route_pick *pick)
 {
+	struct retry_time t = { 0, 0 };
 	struct record *r = m->rec;
 	size_t i, n = 0;
 
@@ -172,13 +180,19 @@ choose_lanes(struct queue *q, struct message *m, uint64_t now,
 		route_pick(q, r, i, pick);
 		if (pick->n_via == 0)
 			continue;
+		/* Nothing is leased to a lane that takes no mail. */
+		if (!route_admitted(pick)) {
+			closed_defer(m, i, pick, &t, LL_INFO);
+			n++;
+			continue;
+		}
 		r->rcpt[i].lane = lane_line(pick->via[0], LINE_FRESH);
 		r->rcpt[i].due = now;
 		n++;
 	}
 	/* Where some have a place, the sender hears of the others. */
 	for (i = 0; i < r->env->recipient_count && n > 0; i++)
-		if (r->rcpt[i].lane == 0)
+		if (r->rcpt[i].lane == 0 && r->rcpt[i].state == RCPT_PENDING)
 			settle_fail(m, i, RCPT_FAILED, 550, 1, 1,
 			    "User unknown");
 	return n > 0;
@@ -200,10 +214,10 @@ lease_fresh(struct queue *q, struct message *m, uint64_t now,
 		struct lane *l;
 
 		if (r->rcpt[i].state != RCPT_PENDING || id == 0 ||
-		    (id & STORE_LEASED) != 0)
+		    (id & STORE_LEASED) != 0 || r->rcpt[i].due != now)
 			continue;
 		l = lane_of_id(q, id);
-		if (lane_takes_fresh(q, l, now))
+		if (lane_takes_fresh(m, l, now))
 			(void)lease_message(m, l, LINE_FRESH, now,
 			    count == 1 ? pick : NULL, &left);
 	}
@@ -229,7 +243,9 @@ ingest_store(struct peer *p, struct port_message *pm, struct envelope *env)
 			close(pm->fd);
 		return;
 	}
+	m->light = share_is_light(q, m);
 	lease_fresh(q, m, now, &pick);
+	alert_count(q, m->rec->env);
 	m->origin = p;
 	p->refs++;
 	m->origin_ref = pm->ref;
@@ -268,7 +284,7 @@ ingest_mail(struct peer *p, struct port_message *pm, struct err *e)
 		refuse(p, pm, 451, 3, 0, "This id is taken, try again");
 		goto refused;
 	}
-	if (disk_short(q)) {
+	if (ingest_disk_short(q)) {
 		refuse(p, pm, 452, 3, 1, "Insufficient system storage");
 		goto refused;
 	}

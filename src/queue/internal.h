@@ -21,19 +21,17 @@
 #include "conf/local_choice.h"
 #include "ipc/port.h"
 #include "ipc/role.h"
+#include "queue/lane.h"
 #include "queue/queue.h"
+#include "queue/rate.h"
+#include "queue/share.h"
+#include "queue/window.h"
 
 #define VIA_MAX 16
 /* Messages whose results the store does not take stay in RAM; from so many on
  * nothing new is begun. */
 #define FAILING_MAX 100
-#define NEVER UINT64_MAX
 
-enum line { LINE_RETRY, LINE_FRESH, LINES };
-
-struct attempt;
-struct message;
-TAILQ_HEAD(attempt_list, attempt);
 TAILQ_HEAD(message_list, message);
 
 /* A listener or a delivery process. */
@@ -47,35 +45,11 @@ struct peer {
 	bool returning;			/* delivery: takes no more jobs */
 	unsigned since;			/* queue->views when it came */
 	struct msg_stats stats;		/* listener */
+	struct htab *links;		/* delivery: struct window_link by
+					 * lane->id; NULL: none yet */
+	uint64_t octets;		/* that its jobs hold */
 };
 TAILQ_HEAD(peer_list, peer);
-
-struct lane {
-	TAILQ_ENTRY(lane) link;
-	uint32_t id;			/* even; + LINE_FRESH the other line */
-	char *name;			/* transport; "" for a lost lane */
-	char *site;			/* direct delivery: the name of a set
-					 * of next hops; NULL */
-	struct strbuf key;		/* text in the store's table */
-	bool stored;			/* the table has it */
-	const struct conf_transport *transport;	/* NULL: direct or gone */
-	bool direct;			/* the built-in one */
-	bool remote;			/* for delivery, since that view: */
-	unsigned since;
-	unsigned window;		/* attempts at a time */
-	unsigned active[LINES];
-	uint64_t next_due[LINES];	/* wall ms, NEVER */
-	bool ready;			/* on queue->ready */
-	TAILQ_ENTRY(lane) ready_link;
-	struct attempt_list waiting;	/* came by fail-over, wait for a slot */
-	unsigned n_away;		/* have a slot here, and do not use it */
-	struct attempt_list ahead;	/* fresh, leased before its slot is free */
-	size_t n_ahead;
-	char *last_error;
-	uint64_t last_error_at;
-	bool unreachable, parked;
-};
-TAILQ_HEAD(lane_list, lane);
 
 struct due_key {
 	uint32_t lane;
@@ -102,7 +76,6 @@ struct op_wait {
 	void *arg;
 	bool written;			/* in the change under way */
 };
-TAILQ_HEAD(op_list, op_wait);
 
 struct message {
 	struct queue *q;
@@ -129,10 +102,14 @@ struct message {
 	bool next_gone, gone;		/* no longer in the store */
 	const char *commit_fault, *done_fault;	/* names of fault points */
 
+	bool light;			/* new, and need not wait behind heaps */
+	bool moving;			/* one of queue->n_moving */
+	bool missed;			/* a drain has begun while a change of
+					 * it was under way */
+	bool pinning;			/* for the fault points */
 	bool removing, bouncing;	/* once its attempts have ended */
 	bool damaged;			/* goes to quarantine */
 	const char *end;		/* "removed" and the like; NULL */
-	uint64_t uncounted_until;	/* for rec->not_counted */
 
 	struct peer *origin;		/* a listener that waits for 250 */
 	uint64_t origin_ref;
@@ -158,11 +135,19 @@ struct attempt {
 	enum line line;
 	bool undo;			/* taken back, once it is recorded */
 	bool away;			/* its slot at home is not in use */
-	bool ahead;			/* has its lease, but no slot yet */
+	bool probe;			/* of its home, which is closed */
+	bool early;			/* probe that was not due: not counted
+					 * unless it gets to MAIL */
+	unsigned epoch;			/* of its lane when it was sent */
+	bool ahead;			/* has its lease, but no slot yet: */
+	bool fetched;			/* on home->fetched, not home->ahead */
+	uint64_t octets;		/* that its job holds */
 	size_t ahead_octets;		/* its part of queue->ahead_octets */
 	struct lane *lane;		/* of the transport tried now */
 	struct lane *via[VIA_MAX];
 	unsigned n_via, at;
+	struct rate *rate, *account_rate; /* where it is counted, and may yet
+					 * be given back */
 	char *route;			/* FILE:LINE, or NULL */
 	uint32_t *rcpt;			/* indexes */
 	size_t n_rcpt;
@@ -179,12 +164,30 @@ struct route_pick {
 	const struct conf_route *route;	/* NULL: none matched */
 };
 
+struct retry_time {
+	uint32_t attempts;
+	uint64_t time;			/* 0: not chosen yet */
+};
+
 struct commit {
 	struct store_change *change;
 	bool lazy;
 	const char *fault;
 	store_done *done;
 	void *arg;
+};
+
+/* The clock was set forward while mail waited: that time has not passed.  The
+ * latest few are kept, in the state of queue->us. */
+#define JUMPS_MAX 16
+struct clock_jumps {
+	struct {
+		uint64_t before;	/* wall ms; what came until then */
+		uint64_t by;		/* has so much more time */
+	} v[JUMPS_MAX];
+	size_t n;
+	int64_t ahead;			/* wall - mono at the last look */
+	bool looked;
 };
 
 struct queue {
@@ -197,6 +200,7 @@ struct queue {
 	const struct conf_transport *local;	/* named `local`, or NULL */
 
 	struct store *store;
+	int memory_fd;			/* for it, until it is open; -1 */
 	struct loop_waker *waker;
 	struct commit *commits;		/* of this turn */
 	size_t n_commits;
@@ -218,8 +222,18 @@ struct queue {
 	struct htab *lane_by_key, *lane_by_id;
 	struct lane_list ready;
 	uint32_t next_lane;
+	struct share share;
+	struct htab *rates;		/* by the names of their notes */
+	TAILQ_HEAD(rate_list, rate) dirty_rates;
 	struct lane *lane_direct;
 	struct lane **lane_of;		/* by index of conf->transports */
+	struct lane *us;		/* closed: there is no network */
+	struct lane_list dirty_lanes;
+	bool lanes_failing;		/* the store did not take one */
+	unsigned n_paused_accounts;
+	size_t n_moving;		/* messages of the move under way, */
+	struct lane *mover;		/* in that lane */
+	struct clock_jumps jumps;
 
 	struct loop_alarm alarm;
 	uint64_t alarm_at;		/* wall ms, NEVER */
@@ -228,7 +242,9 @@ struct queue {
 	bool far_more;
 	struct loop_timer sweep;
 	struct loop_task after_reply;	/* fault point */
-	bool disk_short;
+	bool disk_short, files_short;
+	struct alerts *alerts;
+	struct metrics *metrics;
 	uint64_t last_id;		/* of our own reports */
 
 	struct msg_status status;
@@ -263,6 +279,10 @@ void ingest_want(struct peer *p, const struct port_message *pm);
 void ingest_verify(struct peer *p, const struct port_message *pm);
 /* The change of a new message has ended: 250, or why not. */
 void ingest_answer(struct message *m, int code);
+/* Is there too little room for new mail?  Judged anew, with hysteresis. */
+bool ingest_disk_short(struct queue *q);
+/* For bodies that are files of their own, if not for the others. */
+bool ingest_files_short(struct queue *q);
 
 /* ---- message.c ---- */
 /* In RAM already, or NULL. */
@@ -297,48 +317,6 @@ void message_write(struct message *m, struct store_change *c);
 /* Applies what waited for the attempts to end: remove, bounce. */
 void message_finish(struct message *m);
 
-/* ---- lane.c ---- */
-void lanes_load(struct queue *q);
-void lanes_configure(struct queue *q);
-void lanes_free(struct queue *q);
-struct lane *lane_named(struct queue *q, const char *transport);
-struct lane *lane_at(struct queue *q, const char *transport,
-    const char *site);
-struct lane *lane_of_id(const struct queue *q, uint32_t id);
-static inline uint32_t
-lane_line(const struct lane *l, enum line line)
-{
-	return l->id + (uint32_t)line;
-}
-static inline unsigned
-lane_free_slots(const struct lane *l)
-{
-	unsigned used = l->active[LINE_RETRY] + l->active[LINE_FRESH];
-
-	return used < l->window ? l->window - used : 0;
-}
-/* An attempt that has come by fail-over holds the slot of its home until it
- * ends: those whose holders are away are free for others that come so, or two
- * lanes that hand on to each other would wait for each other. */
-static inline bool
-lane_has_room(const struct lane *l)
-{
-	unsigned used = l->active[LINE_RETRY] + l->active[LINE_FRESH];
-
-	return used - l->n_away < l->window;
-}
-bool lane_is_local(const struct lane *l);
-/* Recipients of one attempt. */
-size_t lane_recipients(const struct lane *l);
-/* An entry is in the due table now. */
-void lane_due(struct queue *q, uint32_t lane_id, uint64_t time);
-/* Look at it at the end of this turn. */
-void lane_kick(struct queue *q, struct lane *l);
-/* New mail may be leased: nothing of its line waits in the store. */
-bool lane_takes_fresh(const struct queue *q, const struct lane *l,
-    uint64_t now);
-void lane_error(struct lane *l, enum job_class class, const char *text);
-
 /* ---- route.c ---- */
 void route_configure(struct queue *q);
 bool route_is_local(const struct queue *q, const char *address);
@@ -356,6 +334,14 @@ enum local_result names_expand(struct queue *q, struct envelope *env);
 void names_free(struct queue *q);
 
 /* ---- schedule.c ---- */
+/* A due entry whose message cannot be read: to quarantine, or dropped. */
+void schedule_unreadable(struct queue *q, const struct store_due *d,
+    const struct err *why);
+/* The message may be changed now; else the store is about to tell of it. */
+bool schedule_may_take(const struct message *m);
+/* One due entry.  true: some of its recipients still wait for a slot. */
+bool schedule_entry(struct lane *l, enum line line,
+    const struct store_due *d);
 /* Starts what is due; false: there is more than one turn should do. */
 void schedule_lanes(struct queue *q);
 void schedule_alarm(struct queue *q);
@@ -367,7 +353,8 @@ void far_look(struct queue *q);
 
 /* ---- lease.c ---- */
 /* Leases the recipients of m that stand in that line of the lane at that
- * time, as far as slots go; what cannot go is failed, moved or left.
+ * time, as far as slots go; what cannot go is failed, moved or left.  While
+ * l->letting is set, one attempt is made that is the lane's probe.
  * pick: of the first recipient where it is known, else NULL.  *left: some
  * wait for a slot.  Returns how many were concerned. */
 size_t lease_message(struct message *m, struct lane *l, enum line line,
@@ -379,6 +366,8 @@ void lease_take_slot(struct attempt *a);
 /* Goes to wait for a slot of its present lane, and gets it. */
 void attempt_wait_slot(struct attempt *a);
 void attempt_take_slot(struct attempt *a);
+/* Off whatever it waits for, with a slot all the same. */
+void attempt_unwait(struct attempt *a);
 /* Recipients beyond max wait for a slot in attempts of their own. */
 void attempt_split(struct attempt *a, size_t max);
 /* Takes one back that has not started: as if it had never been. */
@@ -400,6 +389,19 @@ bool local_settle(struct attempt *a);
 
 /* ---- settle.c ---- */
 void settle_job(struct attempt *a, struct msg_job_done *d);
+/* Its lane takes no mail (class says why): the next transport of the route
+ * that does, else it is due again, counted. */
+void settle_unusable(struct attempt *a, struct msg_job_done *d);
+/* The reply of a result for one recipient; hint: where it may stand. */
+void settle_take_reply(struct attempt *a, uint32_t index,
+    struct msg_job_done *d, size_t hint);
+void settle_set_reply(struct record_rcpt *rc, uint16_t code,
+    const uint8_t status[3], char *text);
+/* The transport and the route statement of the last choice. */
+void settle_choice(struct record *r, const char *transport,
+    const struct conf_route *route);
+/* One delay notice in a message's life, about all that still waits. */
+void settle_warn(struct message *m);
 /* The process that had it is gone. */
 void settle_lost(struct attempt *a);
 /* Its body cannot be read (EILSEQ, ENOENT: to quarantine), or delivery found
@@ -414,9 +416,12 @@ void settle_reschedule(struct message *m, size_t i, uint64_t due);
 
 /* ---- retry.c ---- */
 uint64_t retry_step(const struct queue *q, uint32_t attempts);
+/* The same time for all recipients that have made as many attempts, so that
+ * they stay together: now + step. */
+uint64_t retry_time(const struct queue *q, struct retry_time *t,
+    uint32_t attempts, uint64_t now);
 /* After a crash: soon, but slower each time. */
 uint64_t retry_crash_step(const struct queue *q, uint32_t attempts);
-uint64_t retry_expires(const struct queue *q, const struct record *r);
 /* now + step, but never beyond the end of its life. */
 uint64_t retry_due(const struct queue *q, const struct record *r,
     uint32_t attempts, uint64_t now);
@@ -439,12 +444,26 @@ void line_received(const struct message *m);
 void line_delivery(const struct attempt *a, size_t i, const char *status,
     const struct msg_job_done *d);
 void line_settled(const struct message *m, size_t i);
+/* Moved on without an attempt, as its lane takes no mail. */
+void line_moved(enum log_level level, const struct message *m, size_t i);
 struct id_text {
 	char s[NUM_ID_LEN + 1];
 };
 struct id_text line_id_text(uint64_t id);
 void line_id(enum log_level level, const char *event, uint64_t id,
     const char *why);
+
+/* ---- metrics.c ---- */
+enum { CONNECTED, CONNECT_FAILED, CONNECT_REFUSED, CONNECTS };
+enum { SENT, DEFERRED, BOUNCED, SENTS };
+void metrics_new(struct queue *q);
+void metrics_free(struct queue *q);
+void metrics_received(struct queue *q, const struct envelope *env);
+/* One recipient has had an attempt; status as in the log. */
+void metrics_delivery(const struct attempt *a, const char *status);
+/* A job has come back from delivery. */
+void metrics_job(const struct attempt *a, const struct msg_job_done *d);
+int metrics_counts(struct queue *q, struct slice data, struct err *e);
 
 /* ---- alert.c ---- */
 enum alert_kind { ALERT_PARKED, ALERT_UNREACHABLE, ALERT_QUEUE, ALERT_DISK,
@@ -454,6 +473,15 @@ enum alert_kind { ALERT_PARKED, ALERT_UNREACHABLE, ALERT_QUEUE, ALERT_DISK,
  * told once it has lasted as long as `alert` says: alert.c sees to that. */
 void alert_state(struct queue *q, enum alert_kind kind, const char *object,
     bool begin, const char *text);
+/* A message was taken: who sends very many is told of. */
+void alert_count(struct queue *q, const struct envelope *env);
+void alerts_new(struct queue *q);
+/* The store is open. */
+void alerts_start(struct queue *q);
+/* There is a new configuration. */
+void alerts_view(struct queue *q);
+/* Behind the last callback of the store. */
+void alerts_free(struct queue *q);
 
 /* ---- id.c ---- */
 uint64_t id_new(struct queue *q);

@@ -21,6 +21,13 @@
 
 #define FEW 16
 
+static bool
+job_may_wait(const struct message *m)
+{
+	return !m->q->draining && !m->gone && !m->damaged && !m->removing &&
+	    !m->bouncing;
+}
+
 static void
 job_done(void *arg, struct port_message *pm)
 {
@@ -31,22 +38,31 @@ job_done(void *arg, struct port_message *pm)
 	if (pm != NULL && pm->fd >= 0)
 		close(pm->fd);		/* nobody asked for one */
 	if (pm == NULL) {
+		(void)window_job_ended(a, NULL);
+		rate_spend(a);
 		settle_lost(a);
 	} else if (pm->type != MSG_JOB_DONE ||
 	    msg_job_done_decode(pm->data, &d) < 0) {
 		log_msg(LL_ERROR, "channel", "%s: a result that is garbage",
 		    a->peer->port != NULL ? port_name(a->peer->port) :
 		    "delivery");
+		(void)window_job_ended(a, NULL);
+		rate_spend(a);
 		settle_lost(a);
 	} else {
-		settle_job(a, &d);
+		if (d.class == JOB_SETTLED)
+			rate_spend(a);
+		if (window_job_ended(a, &d) && job_may_wait(m))
+			window_wait(a);
+		else
+			settle_job(a, &d);
 		msg_job_done_clear(&d);
 	}
 	message_rest(m);
 }
 
 static void
-job_fill(const struct attempt *a, struct msg_job *j, struct msg_job_rcpt *rc)
+job_fill(struct attempt *a, struct msg_job *j, struct msg_job_rcpt *rc)
 {
 	const struct record *r = a->m->rec;
 	const struct envelope *env = r->env;
@@ -62,6 +78,7 @@ job_fill(const struct attempt *a, struct msg_job *j, struct msg_job_rcpt *rc)
 	j->envid = env->envid;
 	j->body_size = r->body_size;
 	j->body_crc = r->body_crc;
+	window_job(a, j);
 	j->rcpt = rc;
 	j->n_rcpt = (uint32_t)a->n_rcpt;
 	for (k = 0; k < a->n_rcpt; k++) {
@@ -75,7 +92,7 @@ job_fill(const struct attempt *a, struct msg_job *j, struct msg_job_rcpt *rc)
 }
 
 static void
-job_meta(const struct attempt *a, struct strbuf *meta)
+job_meta(struct attempt *a, struct strbuf *meta)
 {
 	struct msg_job_rcpt few[FEW], *rc = few;
 	struct strbuf trace = STRBUF_INIT;
@@ -133,10 +150,10 @@ job_send(struct attempt *a, struct peer *p)
 		return;
 	}
 	(void)FAULT("queue.before_job");
-	job_meta(a, &meta);
 	a->state = ATTEMPT_RUNNING;
 	a->peer = p;
 	p->refs++;
+	job_meta(a, &meta);
 	a->sent_us = clock_mono_us();
 	ref = port_request(p->port, 0, job_done, a);
 	if (fd >= 0)
@@ -148,29 +165,26 @@ job_send(struct attempt *a, struct peer *p)
 	strbuf_free(&meta);
 }
 
-static struct attempt *
-first_to_send(struct queue *q, struct peer **p)
-{
-	struct attempt *a;
-
-	TAILQ_FOREACH(a, &q->unsent, wait) {
-		*p = peer_for_job(q, a->lane);
-		if (*p != NULL)
-			return a;
-	}
-	return NULL;
-}
-
 void
 job_send_unsent(struct queue *q)
 {
 	struct attempt *a;
 	struct message *m;
 	struct peer *p;
+	size_t n = 0;
 
-	while ((a = first_to_send(q, &p)) != NULL) {
-		m = a->m;
+	TAILQ_FOREACH(a, &q->unsent, wait)
+		n++;
+	/* Once round: those that have to wait stay in their order.  One that
+	 * is sent may take others of its message with it. */
+	while (n-- > 0 && (a = TAILQ_FIRST(&q->unsent)) != NULL) {
 		TAILQ_REMOVE(&q->unsent, a, wait);
+		p = peer_for_job(q, a->lane);
+		if (p == NULL) {
+			TAILQ_INSERT_TAIL(&q->unsent, a, wait);
+			continue;
+		}
+		m = a->m;
 		a->state = ATTEMPT_RECORDING;
 		job_send(a, p);
 		message_rest(m);
@@ -190,6 +204,12 @@ job_start(struct attempt *a)
 	struct queue *q = a->m->q;
 	struct peer *p;
 
+	/* It may have closed while the attempt was being recorded. */
+	if (!a->probe && !lane_is_open(a->lane)) {
+		closed_attempt(a);
+		return;
+	}
+	a->epoch = a->lane->epoch;
 	if (local_settle(a))
 		return;
 	attempt_split(a, lane_recipients(a->lane));
@@ -197,7 +217,7 @@ job_start(struct attempt *a)
 		local_start(a);
 		return;
 	}
-	p = TAILQ_EMPTY(&q->unsent) ? peer_for_job(q, a->lane) : NULL;
+	p = peer_for_job(q, a->lane);
 	if (p != NULL)
 		job_send(a, p);
 	else

@@ -15,13 +15,11 @@
 #include "base/mem.h"
 #include "queue/internal.h"
 
-/* Where the number of connections says nothing. */
-#define WINDOW_DEFAULT 40u
-#define WINDOW_LOCAL 8u			/* processes at a time */
 #define RECIPIENTS_MAX 1000u
 /* Octets of new mail that may wait in RAM for a slot, with its lease: it is
  * spared a change and a read.  More than that waits in the store. */
 #define AHEAD_MAX (16u << 20)
+#define AHEAD_LIGHT (4u << 20)		/* more, for who sends little */
 
 /* A field of the key's text, each ended by NUL; NULL: empty or not there. */
 static char *
@@ -40,19 +38,36 @@ key_field(struct slice key, unsigned which)
 	}
 }
 
+/* One that is no transport's: what its mail waits for. */
+static void
+lane_kind(struct lane *l, struct slice key)
+{
+	char *kind = key_field(key, 2);
+
+	l->us = kind != NULL && strcmp(kind, "us") == 0;
+	if (kind != NULL && strcmp(kind, "account") == 0)
+		l->account = key_field(key, 3);
+	free(kind);
+}
+
 static struct lane *
 lane_add(struct queue *q, uint32_t id, struct slice key)
 {
 	struct lane *l = mem_zalloc(sizeof(*l));
 
+	l->q = q;
 	l->id = id;
 	l->name = mem_strndup(key.p, strnlen(key.p, key.n));
 	l->site = key_field(key, 1);
+	l->base = l;
+	if (l->name[0] == 0 && key.n > 0)
+		lane_kind(l, key);
 	strbuf_add_slice(&l->key, key);
-	l->window = WINDOW_DEFAULT;
 	l->next_due[LINE_RETRY] = l->next_due[LINE_FRESH] = NEVER;
 	TAILQ_INIT(&l->waiting);
 	TAILQ_INIT(&l->ahead);
+	TAILQ_INIT(&l->fetched);
+	TAILQ_INIT(&l->ops);
 	TAILQ_INSERT_TAIL(&q->lanes, l, link);
 	htab_put_u64(q->lane_by_id, id, l);
 	if (key.n > 0)
@@ -71,37 +86,72 @@ lane_remote(const struct queue *q, struct lane *l)
 	    t->kind == TRANSPORT_SUBMISSION || t->kind == TRANSPORT_LMTP);
 
 	if (remote && !l->remote)
-		l->since = q->views;
+		l->since_view = q->views;
 	l->remote = remote;
+}
+
+bool
+lane_is_network(const struct lane *l)
+{
+	return l->network;
+}
+
+static bool
+is_loopback(const char *host)
+{
+	return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+	    strncmp(host, "127.", 4) == 0;
+}
+
+/* Whether it can be out of reach because the machine has no network. */
+static bool
+needs_network(const struct lane *l)
+{
+	const struct conf_transport *t = l->transport;
+	size_t i;
+
+	if (l->direct || (t != NULL && t->kind == TRANSPORT_DIRECT))
+		return true;
+	if (!l->remote || t->lmtp_path != NULL)
+		return false;
+	for (i = 0; i < t->n_hosts; i++)
+		if (!is_loopback(t->hosts[i].name))
+			return true;
+	return t->n_hosts == 0;
 }
 
 static void
 lane_configure(struct queue *q, struct lane *l)
 {
 	size_t i = conf_transport_find(q->conf, l->name);
-	unsigned n;
+	bool was_gone = l->configured && lane_is_gone(l);
 
 	l->direct = i == SIZE_MAX && strcmp(l->name, "direct") == 0;
 	l->transport = i == SIZE_MAX ? NULL : &q->conf->transports[i];
 	lane_remote(q, l);
-	if (l->transport == NULL) {
-		l->window = WINDOW_DEFAULT;
-		return;
-	}
-	n = l->transport->connections > 0 ? l->transport->connections : 1;
-	if (lane_is_local(l))
-		l->window = n < WINDOW_LOCAL ? n : WINDOW_LOCAL;
-	else
-		l->window = n * 2;	/* the next job is at hand */
+	l->network = needs_network(l);
+	window_configure(l);
+	/* What is pinned to it has waited for this. */
+	l->configured = true;
+	if (was_gone && lane_is_open(l))
+		drain_begin(l);
 }
 
 bool
-lane_takes_fresh(const struct queue *q, const struct lane *l, uint64_t now)
+lane_takes_fresh(const struct message *m, const struct lane *l, uint64_t now)
 {
-	if (l->next_due[LINE_FRESH] <= now || q->n_failing >= FAILING_MAX)
+	const struct queue *q = l->q;
+	size_t most = m->light ? AHEAD_MAX + AHEAD_LIGHT : AHEAD_MAX;
+
+	if (q->n_failing >= FAILING_MAX || !lane_is_open(l) ||
+	    rate_room(l) <= l->n_ahead ||
+	    (l->next_due[LINE_FRESH] <= now && !m->light))
 		return false;
-	return (l->n_ahead == 0 && lane_free_slots(l) > 0) ||
-	    q->ahead_octets < AHEAD_MAX;
+	if (l->n_ahead == 0 && lane_free_slots(l) > 0)
+		return true;
+	/* A lane leaves a part of it to others. */
+	return q->ahead_octets < most &&
+	    (m->light || l->ahead_octets < (most - q->ahead_octets) * 4);
 }
 
 /* Lanes are few and never go away while the role runs. */
@@ -116,6 +166,28 @@ lane_at(struct queue *q, const char *transport, const char *site)
 		strbuf_add(&key, site, strlen(site) + 1);
 	l = htab_get(q->lane_by_key, strbuf_slice(&key));
 	if (l == NULL) {
+		l = lane_add(q, q->next_lane, strbuf_slice(&key));
+		if (site != NULL)
+			l->base = lane_named(q, transport);
+		lane_configure(q, l);
+	}
+	strbuf_free(&key);
+	return l;
+}
+
+/* Its key is that of a lane without transport and site. */
+struct lane *
+lane_special(struct queue *q, const char *kind, const char *name, bool make)
+{
+	struct strbuf key = STRBUF_INIT;
+	struct lane *l;
+
+	strbuf_add(&key, "\0", 2);
+	strbuf_add(&key, kind, strlen(kind) + 1);
+	if (name != NULL)
+		strbuf_add(&key, name, strlen(name) + 1);
+	l = htab_get(q->lane_by_key, strbuf_slice(&key));
+	if (l == NULL && make) {
 		l = lane_add(q, q->next_lane, strbuf_slice(&key));
 		lane_configure(q, l);
 	}
@@ -178,20 +250,14 @@ lane_due(struct queue *q, uint32_t id, uint64_t time)
 		return;
 	if (time < l->next_due[line])
 		l->next_due[line] = time;
+	if (l->asked && time <= clock_real_ms()) {
+		l->asked = false;
+		lane_probe_now(l);
+	}
 	if (time <= clock_real_ms())
 		lane_kick(q, l);
 	else
 		queue_later(q);		/* the alarm is set there */
-}
-
-void
-lane_error(struct lane *l, enum job_class class, const char *text)
-{
-	l->unreachable = class == JOB_UNREACHABLE;
-	l->parked = class == JOB_CREDENTIAL || class == JOB_QUOTA;
-	free(l->last_error);
-	l->last_error = text != NULL ? mem_strdup(text) : NULL;
-	l->last_error_at = text != NULL ? clock_real_ms() : 0;
 }
 
 /* ---- the store's table ---- */
@@ -202,12 +268,34 @@ lane_loaded(void *arg, uint32_t id, struct slice key, struct slice state)
 	struct queue *q = arg;
 	struct lane *l;
 
-	(void)state;
 	if (id == 0 || id > STORE_LANE_MAX || (id & LINE_FRESH) != 0 ||
 	    lane_of_id(q, id) != NULL)
 		return;
 	l = lane_add(q, id, key);
 	l->stored = true;
+	if (l->us)
+		q->us = l;
+	lane_state_decode(l, state);
+	if (l->account != NULL && l->paused)
+		q->n_paused_accounts++;
+}
+
+void
+lanes_tell(struct queue *q)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct lane *l;
+
+	TAILQ_FOREACH(l, &q->lanes, link) {
+		if (l->closed == CLOSED_NOT || l == q->us)
+			continue;
+		strbuf_clear(&text);
+		lane_trouble(l, &text);
+		alert_state(q, l->closed == CLOSED_UNREACHABLE ?
+		    ALERT_UNREACHABLE : ALERT_PARKED, l->name, true,
+		    strbuf_cstr(&text));
+	}
+	strbuf_free(&text);
 }
 
 /* First entries of all lanes, leased or not, known or lost. */
@@ -234,8 +322,16 @@ lanes_first_due(struct queue *q)
 void
 lanes_load(struct queue *q)
 {
+	struct lane *l;
+
 	store_each_lane(q->store, lane_loaded, q);
 	lanes_first_due(q);
+	/* New numbers from here on. */
+	if (q->us == NULL)
+		q->us = lane_special(q, "us", NULL, true);
+	TAILQ_FOREACH(l, &q->lanes, link)
+		if (l->site != NULL)
+			l->base = lane_named(q, l->name);
 }
 
 void
@@ -263,11 +359,18 @@ lanes_configure(struct queue *q)
 void
 lanes_free(struct queue *q)
 {
+	struct op_wait *w;
 	struct lane *l;
 
 	while ((l = TAILQ_FIRST(&q->lanes)) != NULL) {
 		TAILQ_REMOVE(&q->lanes, l, link);
+		while ((w = TAILQ_FIRST(&l->ops)) != NULL) {
+			TAILQ_REMOVE(&l->ops, w, link);
+			free(w);
+		}
 		strbuf_free(&l->key);
+		free(l->account);
+		free(l->why);
 		free(l->last_error);
 		free(l->site);
 		free(l->name);

@@ -26,6 +26,12 @@ attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
 	a->due = due;
 	a->fallback = fallback;
 	a->started = clock_real_ms();
+	if (l->drain && a->started < l->drain_from)
+		a->started = l->drain_from;
+	if (l->letting) {
+		a->probe = true;
+		a->early = l->early;
+	}
 	memcpy(a->via, pick->via, pick->n_via * sizeof(a->via[0]));
 	a->n_via = pick->n_via;
 	a->route = route_text(pick->route);
@@ -33,8 +39,11 @@ attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
 		m->q->active++;
 	TAILQ_INSERT_TAIL(&m->attempts, a, link);
 	/* What the store has already got here because a slot is free. */
-	if (m->stored || (l->n_ahead == 0 && lane_free_slots(l) > 0)) {
+	if ((m->stored && !l->fetching) ||
+	    (!m->stored && l->n_ahead == 0 && lane_free_slots(l) > 0)) {
 		l->active[line]++;
+		l->letting = false;	/* one attempt */
+		rate_take(a);
 		return a;
 	}
 	a->ahead = true;
@@ -43,16 +52,32 @@ attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
 	if (m->rec->env->size <= STORE_INLINE_MAX)
 		a->ahead_octets += (size_t)m->rec->env->size;
 	m->q->ahead_octets += a->ahead_octets;
-	l->n_ahead++;
+	l->ahead_octets += a->ahead_octets;
+	a->fetched = m->stored;
+	if (a->fetched)
+		l->n_fetched++;
+	else
+		l->n_ahead++;
 	return a;
 }
 
 static void
 ahead_end(struct attempt *a)
 {
-	if (a->state == ATTEMPT_SLOT)
-		TAILQ_REMOVE(&a->home->ahead, a, wait);
-	a->home->n_ahead--;
+	struct lane *l = a->home;
+
+	if (a->state == ATTEMPT_SLOT && a->fetched) {
+		TAILQ_REMOVE(&l->fetched, a, wait);
+	} else if (a->state == ATTEMPT_SLOT) {
+		if (l->last_light == a)	/* the one before is light, too */
+			l->last_light = TAILQ_PREV(a, attempt_list, wait);
+		TAILQ_REMOVE(&l->ahead, a, wait);
+	}
+	if (a->fetched)
+		l->n_fetched--;
+	else
+		l->n_ahead--;
+	l->ahead_octets -= a->ahead_octets;
 	a->m->q->ahead_octets -= a->ahead_octets;
 	a->ahead = false;
 }
@@ -60,9 +85,21 @@ ahead_end(struct attempt *a)
 void
 lease_ahead(struct attempt *a)
 {
+	struct lane *l = a->home;
+
 	a->state = ATTEMPT_SLOT;
-	TAILQ_INSERT_TAIL(&a->home->ahead, a, wait);
-	lane_kick(a->m->q, a->home);
+	if (a->fetched) {
+		TAILQ_INSERT_TAIL(&l->fetched, a, wait);
+	} else if (!a->m->light) {
+		TAILQ_INSERT_TAIL(&l->ahead, a, wait);
+	} else {
+		if (l->last_light == NULL)
+			TAILQ_INSERT_HEAD(&l->ahead, a, wait);
+		else
+			TAILQ_INSERT_AFTER(&l->ahead, l->last_light, a, wait);
+		l->last_light = a;
+	}
+	lane_kick(a->m->q, l);
 }
 
 void
@@ -71,6 +108,7 @@ lease_take_slot(struct attempt *a)
 	ahead_end(a);
 	a->state = ATTEMPT_RECORDING;
 	a->home->active[a->line]++;
+	rate_take(a);
 }
 
 static void
@@ -89,6 +127,7 @@ void
 attempt_wait_slot(struct attempt *a)
 {
 	a->state = ATTEMPT_SLOT;
+	rate_leave(a);
 	attempt_away(a, true);
 	TAILQ_INSERT_TAIL(&a->lane->waiting, a, wait);
 	lane_kick(a->m->q, a->lane);
@@ -104,6 +143,19 @@ attempt_take_slot(struct attempt *a)
 		attempt_away(a, false);
 	else
 		a->lane->active[LINE_RETRY]++;
+	rate_take(a);
+}
+
+void
+attempt_unwait(struct attempt *a)
+{
+	if (a->state == ATTEMPT_SLOT && a->ahead)
+		lease_take_slot(a);
+	else if (a->state == ATTEMPT_SLOT)
+		attempt_take_slot(a);
+	else if (a->state == ATTEMPT_UNSENT)
+		TAILQ_REMOVE(&a->m->q->unsent, a, wait);
+	a->state = ATTEMPT_RECORDING;
 }
 
 /* One of max recipients, taken from the end of a's. */
@@ -145,6 +197,7 @@ attempt_free(struct attempt *a)
 	struct message *m = a->m;
 	struct queue *q = m->q;
 
+	probe_over(a);
 	if (a->ahead) {
 		ahead_end(a);
 	} else {
@@ -157,6 +210,7 @@ attempt_free(struct attempt *a)
 		attempt_away(a, false);
 		a->home->active[a->line]--;
 	}
+	rate_end(a);
 	lane_kick(q, a->home);
 	if (a->lane != a->home)
 		lane_kick(q, a->lane);
@@ -190,8 +244,8 @@ attempt_for(struct message *m, struct lane *l, enum line line, uint64_t due,
 	    a->due == due && attempt_fits(a, pick, fallback))
 		return a;
 	/* Only new mail goes ahead of its slot. */
-	if (m->stored ? lane_free_slots(l) == 0 :
-	    !lane_takes_fresh(m->q, l, due))
+	if (m->stored ? lane_lease_room(l) == 0 :
+	    !lane_takes_fresh(m, l, due))
 		return NULL;
 	return attempt_new(m, l, line, due, fallback, pick);
 }
@@ -202,47 +256,69 @@ attempt_join(struct attempt *a, uint32_t i)
 	struct record_rcpt *rc = &a->m->rec->rcpt[i];
 
 	*(uint32_t *)mem_push(&a->rcpt, &a->n_rcpt, sizeof(*a->rcpt)) = i;
-	rc->attempts++;
-	rc->last_attempt = a->started;
+	if (!a->early) {
+		rc->attempts++;
+		rc->last_attempt = a->home->last_counted = a->started;
+	}
 	rc->lane = lane_line(a->home, a->line) | STORE_LEASED;
 	rc->due = a->fallback;
 }
 
-/* One fallback time for all that have made as many attempts. */
-struct fallback {
-	uint32_t attempts;
-	uint64_t time;
-};
+/* Where it goes now.  A probe that is not due is its lane's alone, and any
+ * other takes the first transport that takes mail.  false: none does. */
+static bool
+lease_route(const struct lane *l, struct route_pick *pick)
+{
+	if (!l->early || pick->via[0] != l)
+		return route_admitted(pick);
+	pick->n_via = 1;
+	return true;
+}
 
+/* Until when its account's `rate` or `daily` keeps it; 0: it may go. */
 static uint64_t
-fallback_time(struct queue *q, struct fallback *f, uint32_t attempts,
+account_wait(struct message *m, uint64_t due, const struct lane *l,
     uint64_t now)
 {
-	if (f->time == 0 || f->attempts != attempts) {
-		f->attempts = attempts;
-		f->time = now + retry_step(q, attempts);
-	}
-	return f->time;
+	const struct attempt *a = TAILQ_LAST(&m->attempts, attempt_list);
+
+	if (a != NULL && a->state == ATTEMPT_LEASING && a->home == l)
+		return 0;		/* goes along */
+	return rate_account_due(m, due, now);
 }
 
 /* false: no slot is free for it. */
 static bool
 lease_recipient(struct message *m, size_t i, struct lane *l, enum line line,
-    const struct route_pick *pick, struct fallback *f, uint64_t now)
+    struct route_pick *pick, struct retry_time *f, uint64_t now)
 {
 	struct record_rcpt *rc = &m->rec->rcpt[i];
 	struct attempt *a;
+	uint64_t wait;
 
 	if (pick->n_via == 0) {
 		settle_fail(m, i, RCPT_FAILED, 550, 1, 1, "User unknown");
 		return true;
 	}
-	if (pick->via[0] != l) {	/* its route has changed */
-		rc->lane = lane_line(pick->via[0], line);
+	if (!lease_route(l, pick)) {
+		closed_defer(m, i, pick, f, LL_DEBUG);
 		return true;
 	}
-	a = attempt_for(m, l, line, rc->due,
-	    fallback_time(m->q, f, rc->attempts + 1, now), pick);
+	if (pick->via[0] != l) {	/* its route has changed */
+		rc->lane = lane_line(pick->via[0], line);
+		/* It was due by a lane that has been opened again. */
+		if (rc->due > now && !l->early)
+			rc->due = now;
+		return true;
+	}
+	wait = account_wait(m, rc->due, l, now);
+	if (wait != 0) {		/* no attempt */
+		rc->due = wait;
+		return true;
+	}
+	/* A probe that was not due falls back to the time that it has. */
+	a = attempt_for(m, l, line, rc->due, l->early ? rc->due :
+	    retry_time(m->q, f, rc->attempts + 1, now), pick);
 	if (a == NULL)
 		return false;
 	attempt_join(a, (uint32_t)i);
@@ -255,13 +331,14 @@ lease_message(struct message *m, struct lane *l, enum line line,
 {
 	struct queue *q = m->q;
 	struct record *r = m->rec;
-	struct fallback f = { 0, 0 };
+	struct retry_time f = { 0, 0 };
 	struct route_pick pick;
 	uint64_t now = clock_real_ms();
-	uint64_t end = retry_expires(q, r);
 	size_t i, n = 0;
 
 	*left = false;
+	if (m->stored)
+		expire_uncount(m, l, now);
 	for (i = 0; i < r->env->recipient_count; i++) {
 		struct record_rcpt *rc = &r->rcpt[i];
 
@@ -269,17 +346,13 @@ lease_message(struct message *m, struct lane *l, enum line line,
 		    rc->lane != lane_line(l, line))
 			continue;
 		n++;
-		/* Not without a last try: the machine may have been off, or
-		 * its clock been set. */
-		if (m->stored && now >= end && rc->last_attempt >= end) {
-			settle_fail(m, i, RCPT_EXPIRED, 554, 4, 7,
-			    "Delivery time expired");
+		if (m->stored && expire_is_over(m, i, now))
 			continue;
-		}
-		if (known == NULL)
+		if (known != NULL)
+			pick = *known;
+		else
 			route_pick(q, r, i, &pick);
-		if (!lease_recipient(m, i, l, line, known ? known : &pick, &f,
-		    now))
+		if (!lease_recipient(m, i, l, line, &pick, &f, now))
 			*left = true;
 	}
 	/* A message whose first change is being made goes along with it; one
@@ -300,7 +373,7 @@ lease_undo(struct attempt *a)
 
 		if (rc->state != RCPT_PENDING)
 			continue;
-		if (rc->attempts > 0)
+		if (rc->attempts > 0 && !a->early)
 			rc->attempts--;
 		settle_reschedule(a->m, a->rcpt[k], a->due);
 	}

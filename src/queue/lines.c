@@ -53,7 +53,8 @@ protocol_name(const struct envelope *env)
 
 	if (with[0] != 0)
 		return with;
-	return env->protocol == MAIL_PROTO_REPORT ? "report" : "local";
+	return env->protocol == MAIL_PROTO_REPORT ? "report" :
+	    env->protocol == MAIL_PROTO_ALERT ? "alert" : "local";
 }
 
 void
@@ -61,6 +62,7 @@ line_received(const struct message *m)
 {
 	const struct envelope *env = m->rec->env;
 
+	metrics_received(m->q, env);
 	if (!log_enabled(LL_INFO))
 		return;
 	log_begin(LL_INFO, "received");
@@ -146,6 +148,7 @@ line_delivery(const struct attempt *a, size_t i, const char *status,
 	const struct record *r = a->m->rec;
 	const struct record_rcpt *rc = &r->rcpt[i];
 
+	metrics_delivery(a, status);
 	if (!log_enabled(LL_INFO))
 		return;
 	log_begin(LL_INFO, "delivery");
@@ -162,15 +165,17 @@ line_delivery(const struct attempt *a, size_t i, const char *status,
 	log_end();
 }
 
-/* A recipient that came to its end without an attempt. */
-void
-line_settled(const struct message *m, size_t i)
+static void
+line_without_attempt(enum log_level level, const struct message *m, size_t i,
+    const char *status)
 {
 	const struct record *r = m->rec;
 	const struct record_rcpt *rc = &r->rcpt[i];
 	char text[32], *p;
 
-	log_begin(LL_INFO, "delivery");
+	if (!log_enabled(level))
+		return;
+	log_begin(level, "delivery");
 	log_str("id", line_id_text(m->id).s);
 	log_path("from", r->env->from);
 	log_path("to", r->env->recipients[i].address);
@@ -178,9 +183,23 @@ line_settled(const struct message *m, size_t i)
 	p = seconds(text, since(r->env->received_ms, clock_real_ms()));
 	log_slice("delay", slice_of(text, (size_t)(p - text)));
 	log_dsn(rc);
-	log_str("status", rc->state == RCPT_EXPIRED ? "expired" : "bounced");
+	log_str("status", status);
 	log_str("reply", rc->last_reply);
 	log_str("transport", r->transport);
 	log_str("route", r->route);
 	log_end();
+}
+
+/* A recipient that came to its end without an attempt. */
+void
+line_settled(const struct message *m, size_t i)
+{
+	line_without_attempt(LL_INFO, m, i,
+	    m->rec->rcpt[i].state == RCPT_EXPIRED ? "expired" : "bounced");
+}
+
+void
+line_moved(enum log_level level, const struct message *m, size_t i)
+{
+	line_without_attempt(level, m, i, "deferred");
 }

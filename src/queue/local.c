@@ -62,6 +62,8 @@ settle_all(struct attempt *a, enum job_class class, struct verdict v,
 	struct mail_status own;
 	size_t k, used = 0;
 
+	if (class == JOB_SETTLED)
+		rate_spend(a);
 	/* `fail 451 "4.7.1 not now"` brings its own */
 	if (mail_status_parse(slice_cstr(text), &own, &used)) {
 		v.subject = (uint8_t)own.subject;

@@ -155,6 +155,8 @@ message_free(struct message *m)
 		TAILQ_REMOVE(&q->dirty, m, dirty_link);
 	if (m->retrying)
 		TAILQ_REMOVE(&q->failed, m, dirty_link);
+	if (m->moving)
+		q->n_moving--;
 	message_failing(m, false);
 	htab_del_u64(q->messages, m->id);
 	peer_unref(&m->origin);

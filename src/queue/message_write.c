@@ -94,9 +94,13 @@ write_lane(struct queue *q, struct store_change *c, uint32_t id)
 {
 	struct lane *l = lane_of_id(q, id);
 
-	if (l != NULL && !l->stored)
-		store_put_lane(c, l->id, strbuf_slice(&l->key),
-		    slice_of("", 0));
+	struct strbuf state = STRBUF_INIT;
+
+	if (l == NULL || l->stored)
+		return;
+	lane_state_encode(l, &state);
+	store_put_lane(c, l->id, strbuf_slice(&l->key), strbuf_slice(&state));
+	strbuf_free(&state);
 }
 
 static void
@@ -180,9 +184,16 @@ message_write(struct message *m, struct store_change *c)
 	m->next_gone = m->damaged || record_pending(m->rec) == 0;
 	m->commit_fault = fresh ? "queue.before_commit" :
 	    reports > 0 ? "queue.bounce.before_commit" :
-	    m->urgent ? NULL : "queue.settle.before_commit";
+	    m->pinning ? "queue.pin.before_commit" :
+	    m->urgent ? NULL :
+	    m->moving ? "queue.move.before_commit" :
+	    "queue.settle.before_commit";
 	m->done_fault = fresh ? "queue.after_commit_before_reply" :
-	    m->urgent ? "queue.after_lease" : "queue.settle.after_commit";
+	    m->pinning ? "queue.pin.after_commit" :
+	    m->urgent ? "queue.after_lease" :
+	    m->moving ? "queue.move.after_commit" :
+	    "queue.settle.after_commit";
+	m->pinning = false;
 	write_keys(m, c);
 	write_counts(m, c);
 	if (m->damaged)
@@ -233,6 +244,7 @@ written_failed(struct message *m, int code, const char *text)
 	keys_clear(&m->next_keys);
 	keys_clear(&m->reports);
 	bounce_told(m, false);
+	closed_moved(m);
 	m->again = false;
 	if (m->dirty) {
 		TAILQ_REMOVE(&q->dirty, m, dirty_link);
@@ -347,6 +359,8 @@ message_written(void *arg, int code, const char *text)
 		ingest_answer(m, 0);
 	}
 	written_lanes(m);
+	drain_missed(m);
+	closed_moved(m);
 	if (m->next_gone) {
 		m->gone = true;
 		line_id(m->damaged ? LL_ERROR : LL_INFO,

@@ -187,7 +187,7 @@ add_place(struct expanding *x, const struct recipient *was,
 		return;
 	if (was->orcpt != NULL)
 		strbuf_puts(&orcpt, was->orcpt);
-	else if (x->old->protocol != MAIL_PROTO_REPORT)
+	else if (!envelope_is_ours(x->old))
 		original_recipient(was->address, &orcpt);
 	envelope_add_recipient(&x->new, slice_cstr(address), was->notify,
 	    strbuf_slice(&orcpt));

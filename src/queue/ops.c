@@ -7,6 +7,7 @@
  * two wishes are forgotten if the queue dies meanwhile.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -82,10 +83,58 @@ all_due(struct message *m)
 	return n;
 }
 
+/* A probe by hand: once the message is due, it or one that waits longer. */
+static bool
+retry_probes(struct lane *l)
+{
+	if (lane_is_offline(l)) {
+		l->q->us->next_probe = clock_real_ms();
+		return true;
+	}
+	if (lane_is_paused(l) || (l->closed != CLOSED_UNREACHABLE &&
+	    l->closed != CLOSED_QUOTA))
+		return false;
+	l->asked = true;
+	return true;
+}
+
+/* All that it could take is paused, or parked by a credential that is not to
+ * be tried for this: says so, else NULL. */
+static const char *
+retry_closed(struct message *m, char *text, size_t n)
+{
+	struct strbuf why = STRBUF_INIT;
+	struct lane *l = NULL;
+	struct route_pick pick;
+	size_t i;
+
+	for (i = 0; i < m->rec->env->recipient_count; i++) {
+		if (!is_waiting(&m->rec->rcpt[i]))
+			continue;
+		route_pick(m->q, m->rec, i, &pick);
+		if (pick.n_via == 0)
+			return NULL;
+		l = pick.via[0];
+		if (retry_probes(l) || route_admitted(&pick))
+			return NULL;
+	}
+	if (l == NULL)
+		return NULL;
+	lane_trouble(l, &why);
+	snprintf(text, n, "%.180s%s", strbuf_cstr(&why), lane_is_gone(l) ?
+	    "" : l->account != NULL ? "; `relayctl account resume` ends that" :
+	    lane_is_paused(l) ? "; `relayctl transport resume` ends that" :
+	    "; `relayctl account resume` tries it");
+	strbuf_free(&why);
+	return text;
+}
+
 void
 queue_op_retry(struct queue *q, uint64_t id, queue_op_done *done, void *arg)
 {
 	struct message *m = op_begin(q, id, done, arg);
+	const char *closed;
+	char text[300];
 
 	if (m == NULL)
 		return;
@@ -94,7 +143,10 @@ queue_op_retry(struct queue *q, uint64_t id, queue_op_done *done, void *arg)
 		return;
 	}
 	message_take_back(m);
-	if (all_due(m) == 0)
+	closed = retry_closed(m, text, sizeof(text));
+	if (closed != NULL)
+		op_nothing(m, done, arg, closed);
+	else if (all_due(m) == 0)
 		op_nothing(m, done, arg, "is being delivered");
 	else
 		op_end(m, "retry", done, arg);

@@ -16,8 +16,16 @@
 static void
 peer_drop(struct peer *p)
 {
-	if (--p->refs == 0)
-		free(p);
+	struct window_link *k;
+	size_t pos = 0;
+
+	if (--p->refs > 0)
+		return;
+	while (p->links != NULL &&
+	    (k = htab_next(p->links, &pos, NULL)) != NULL)
+		free(k);
+	htab_free(&p->links);
+	free(p);
 }
 
 void
@@ -82,6 +90,8 @@ listener_message(void *arg, struct port_message *m, struct err *e)
 		if (msg_stats_decode(m->data, &p->stats) == 0)
 			return 0;
 		return err_set(e, EPROTO, "numbers that are garbage");
+	case MSG_LISTENER_COUNTS:
+		return metrics_counts(p->q, m->data, e);
 	default:
 		return err_set(e, EPROTO, "message %u is not for the queue",
 		    m->type);
@@ -146,8 +156,8 @@ peer_for_job(struct queue *q, const struct lane *l)
 	struct peer *p;
 
 	TAILQ_FOREACH(p, &q->deliveries, link) {
-		if (p->returning || p->since < l->since ||
-		    !port_can_send(p->port))
+		if (p->returning || p->since < l->since_view ||
+		    !port_can_send(p->port) || !window_takes(p, l))
 			continue;
 		TAILQ_REMOVE(&q->deliveries, p, link);
 		TAILQ_INSERT_TAIL(&q->deliveries, p, link);

@@ -130,8 +130,13 @@ queue_flush(void *arg)
 	if (q->store != NULL) {
 		if (q->far_more)
 			far_look(q);
+		expire_look(q);
+		offline_run(q);
+		job_send_unsent(q);
 		schedule_lanes(q);
+		lanes_write(q);
 		queue_write_dirty(q);
+		rates_write(q);
 		queue_commit_all(q);
 		schedule_alarm(q);
 	}
@@ -160,6 +165,8 @@ queue_failed_again(void *arg)
 	struct queue *q = arg;
 	struct message *m;
 
+	q->lanes_failing = false;
+	queue_later(q);
 	while ((m = TAILQ_FIRST(&q->failed)) != NULL) {
 		TAILQ_REMOVE(&q->failed, m, dirty_link);
 		m->retrying = false;
@@ -208,8 +215,10 @@ queue_view(void *arg, struct slice view, struct err *e)
 	conf_free(&old);
 	if (q->store != NULL) {
 		queue_take_back(q);	/* by the new routes then */
+		park_view(q);
 		if (q->control.view != NULL)
 			q->control.view(q->control_arg);
+		alerts_view(q);
 		log_msg(LL_INFO, "queue", "new configuration in place");
 		queue_later(q);
 	}
@@ -266,13 +275,18 @@ queue_start(void *arg, struct err *e)
 	o.spool = q->conf->spool_directory;
 	o.wake = queue_wake;
 	o.wake_arg = q;
+	o.memory_fd = q->memory_fd;
+	q->memory_fd = -1;
 	q->store = store_open(&o, e);
 	if (q->store == NULL)
 		return -1;
+	share_start(q);
 	lanes_load(q);
 	lanes_configure(q);
 	recovery_run(q);
 	far_look(q);
+	alerts_start(q);
+	lanes_tell(q);
 	loop_timer_set(q->loop, &q->sweep, SWEEP_FIRST);
 	log_begin(LL_INFO, "queue");
 	log_num("messages", (int64_t)store_total(q->store));
@@ -344,6 +358,7 @@ queue_new(struct loop *loop, int monitor_fd)
 	q->lane_by_id = htab_new();
 	q->next_lane = 2;
 	q->alarm_at = NEVER;
+	q->memory_fd = store_memory_fd();	/* there are no walls yet */
 	q->clock_moves = getenv("SMARTHOSTD_CLOCK_OFFSET_FILE") != NULL;
 	TAILQ_INIT(&q->questions);
 	TAILQ_INIT(&q->listeners);
@@ -353,11 +368,16 @@ queue_new(struct loop *loop, int monitor_fd)
 	TAILQ_INIT(&q->failed);
 	TAILQ_INIT(&q->lanes);
 	TAILQ_INIT(&q->ready);
+	TAILQ_INIT(&q->dirty_lanes);
+	q->rates = htab_new();
+	TAILQ_INIT(&q->dirty_rates);
 	loop_task_init(&q->flush, queue_flush, q);
 	loop_task_init(&q->after_reply, queue_after_reply, q);
 	loop_timer_init(&q->failed_timer, queue_failed_again, q);
 	loop_timer_init(&q->sweep, queue_sweep, q);
 	loop_alarm_init(loop, &q->alarm, queue_alarm, q);
+	alerts_new(q);
+	metrics_new(q);
 	role_init(&q->base, ROLE_QUEUE, loop, monitor_fd, &ops, q);
 	return q;
 }
@@ -374,6 +394,7 @@ queue_free(struct queue **qp)
 	*qp = NULL;
 	q->draining = true;		/* nothing starts any more */
 	if (q->store != NULL) {
+		lanes_write(q);
 		queue_write_dirty(q);
 		queue_commit_all(q);
 	}
@@ -381,8 +402,12 @@ queue_free(struct queue **qp)
 	peers_free(q);
 	/* Callbacks of the last commits still need their messages. */
 	store_close(&q->store);
+	if (q->memory_fd >= 0)
+		close(q->memory_fd);
 	while (pos = 0, (m = htab_next(q->messages, &pos, NULL)) != NULL)
 		message_free(m);
+	alerts_free(q);
+	metrics_free(q);
 	if (q->waker != NULL)
 		loop_waker_free(&q->waker);
 	loop_task_cancel(q->loop, &q->flush);
@@ -391,6 +416,7 @@ queue_free(struct queue **qp)
 	loop_timer_cancel(q->loop, &q->sweep);
 	loop_alarm_cancel(&q->alarm);
 	lanes_free(q);
+	rates_free(q);
 	htab_free(&q->messages);
 	names_free(q);
 	free(q->commits);

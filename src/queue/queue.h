@@ -105,20 +105,60 @@ struct queue_counts {
 };
 void queue_counts(const struct queue *q, struct queue_counts *out);
 
+/* Whether a lane, a transport or an account takes mail, and if not, why.  A
+ * credential that was refused and a quota that is used up are PARKED. */
+enum queue_state { QUEUE_OK, QUEUE_PARKED, QUEUE_UNREACHABLE, QUEUE_PAUSED };
+/* "ok", "parked", "unreachable", "paused", as commands.md has them. */
+const char *queue_state_name(enum queue_state state);
+
 struct queue_lane_info {
-	const char *transport;	/* borrowed, as is last_error */
+	const char *transport;	/* borrowed, as are the others */
+	const char *next_hop;	/* of direct delivery; NULL */
+	const char *account;	/* whose own transport it is; NULL */
+	enum queue_state state;
+	const char *why;	/* NULL where it is ok */
+	uint64_t since;		/* wall ms it is so, 0: ok */
+	uint64_t next_probe;	/* wall ms, 0: none by itself */
 	unsigned window, active;
-	uint64_t waiting;	/* due entries, counted up to 100,000 */
+	uint64_t waiting;	/* due entries */
 	uint64_t next_due;	/* wall ms, 0: nothing is due */
 	const char *last_error;	/* NULL: none since the last success */
 	uint64_t last_error_at;
-	bool unreachable;	/* the last attempt did not get to MAIL */
-	bool parked;		/* the last attempt: credential or quota */
 	bool configured;	/* the transport is in the configuration */
 };
 /* Calls for each lane that has ever been used, and each transport. */
 void queue_each_lane(struct queue *q, void (*each)(void *arg,
     const struct queue_lane_info *info), void *arg);
+
+struct queue_account_info {
+	const char *name;	/* borrowed, as is why */
+	enum queue_state state;	/* of its own transport where that is parked */
+	const char *why;
+	uint64_t since, next_probe;
+	uint64_t waiting;	/* messages, where that is known cheaply: of its
+				 * own transport; else 0 */
+};
+void queue_each_account(struct queue *q, void (*each)(void *arg,
+    const struct queue_account_info *info), void *arg);
+
+/* Steering; kept across restarts.  resume ends a pause and a parking, and
+ * tries an unreachable one at once: what waits is due now.  DONE (and on disk
+ * when it is called back), NOTHING (was so already), UNKNOWN (no such name).
+ * resume takes an account's name for a transport's and the other way round,
+ * where a parked credential is meant. */
+void queue_op_transport_pause(struct queue *q, const char *name,
+    queue_op_done *done, void *arg);
+void queue_op_transport_resume(struct queue *q, const char *name,
+    queue_op_done *done, void *arg);
+void queue_op_account_pause(struct queue *q, const char *name,
+    queue_op_done *done, void *arg);
+void queue_op_account_resume(struct queue *q, const char *name,
+    queue_op_done *done, void *arg);
+
+/* What has happened since this process was started, as text for Prometheus:
+ * the counters and histograms of metrics.c. */
+void queue_metrics(struct queue *q, struct strbuf *out);
+
 /* What monitor told last, NULL: nothing yet. */
 const struct msg_status *queue_roles(const struct queue *q);
 /* Connections now, by conf.listens, summed over the listeners. */

@@ -20,6 +20,7 @@
 static size_t
 recover_message(struct message *m, const struct store_due *d)
 {
+	const struct lane *l = lane_of_id(m->q, d->lane);
 	struct record *r = m->rec;
 	uint64_t now = clock_real_ms();
 	size_t i, n = 0;
@@ -32,8 +33,9 @@ recover_message(struct message *m, const struct store_due *d)
 			continue;
 		n++;
 		rc->lane = r->held ? 0 : d->lane & ~STORE_LEASED;
-		rc->due = r->held ? 0 : now + retry_crash_step(m->q,
-		    rc->attempts);
+		/* The lane's steps keep a probe from coming too often. */
+		rc->due = r->held ? 0 : l != NULL && l->probe_id == m->id ?
+		    d->time : now + retry_crash_step(m->q, rc->attempts);
 	}
 	return n;
 }
@@ -109,6 +111,7 @@ recovery_run(struct queue *q)
 {
 	struct store_due first;
 	uint32_t line = STORE_LEASED - 1;
+	struct lane *l;
 	size_t n = 0;
 
 	(void)FAULT("queue.recovery");
@@ -118,6 +121,8 @@ recovery_run(struct queue *q)
 		if (line == UINT32_MAX)
 			break;
 	}
+	TAILQ_FOREACH(l, &q->lanes, link)
+		lane_probe_ended(l);
 	if (n > 0) {
 		log_begin(LL_WARN, "recovery");
 		log_num("messages", (int64_t)n);

@@ -1,8 +1,7 @@
 /*
- * When a recipient is tried again, and when it is given up.  Run by queue.
+ * When a recipient is tried again.  Run by queue.
  */
 #include "base/clock.h"
-#include "base/rand.h"
 #include "queue/internal.h"
 
 #define STEP_DEFAULT 3600000u
@@ -20,10 +19,25 @@ retry_plain(const struct queue *q, uint32_t attempts)
 	return d->v[i < d->n ? i : d->n - 1];
 }
 
+/* Messages of one second get the same: they stay neighbours in the due table,
+ * and a million of them are read in the order in which they lie on the disk.
+ * Where q lies makes it another in each process. */
+static uint64_t
+retry_jitter(const struct queue *q, uint64_t v)
+{
+	uint64_t x = clock_real_ms() / 1000 + (uint64_t)(uintptr_t)q;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;	/* splitmix64 */
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	x ^= x >> 31;
+	return v - v * JITTER_PERCENT / 100 +
+	    v * 2 * JITTER_PERCENT / 100 * (x % 1001) / 1000;
+}
+
 uint64_t
 retry_step(const struct queue *q, uint32_t attempts)
 {
-	return rand_jitter(retry_plain(q, attempts), JITTER_PERCENT);
+	return retry_jitter(q, retry_plain(q, attempts));
 }
 
 uint64_t
@@ -36,13 +50,14 @@ retry_crash_step(const struct queue *q, uint32_t attempts)
 }
 
 uint64_t
-retry_expires(const struct queue *q, const struct record *r)
+retry_time(const struct queue *q, struct retry_time *t, uint32_t attempts,
+    uint64_t now)
 {
-	uint64_t life = q->conf->expire + r->not_counted;
-
-	if (life > q->conf->expire_max)
-		life = q->conf->expire_max;
-	return r->env->received_ms + life;
+	if (t->time == 0 || t->attempts != attempts) {
+		t->attempts = attempts;
+		t->time = now + retry_step(q, attempts);
+	}
+	return t->time;
 }
 
 uint64_t

@@ -54,15 +54,22 @@ route_pick(struct queue *q, const struct record *r, size_t i,
 	struct route_query query;
 	struct route_answer answer;
 
+	struct lane *waits;
+
 	out->n_via = 0;
 	out->route = NULL;
+	waits = account_lane(q, r->account);
+	if (waits != NULL) {
+		out->via[out->n_via++] = waits;
+		return;
+	}
 	if (r->pinned != NULL) {
 		out->via[out->n_via++] = lane_named(q, r->pinned);
 		return;
 	}
 	if (route_is_local(q, to)) {
 		/* What we write ourselves has nobody to be refused to. */
-		if (q->local != NULL || env->protocol == MAIL_PROTO_REPORT)
+		if (q->local != NULL || envelope_is_ours(env))
 			out->via[out->n_via++] = lane_named(q, "local");
 		return;
 	}

@@ -13,6 +13,8 @@
 #include "queue/internal.h"
 
 #define BITE 64				/* due entries read at once */
+/* Octets in RAM up to which retries are leased before their slot is free. */
+#define FETCH_OCTETS (8u << 20)
 #define TURN_MAX 128			/* messages begun in one turn */
 #define SLEEP_MAX 60000u		/* ms; the clock may have been set */
 #define SLEEP_MOVING 200u
@@ -27,7 +29,8 @@ quarantined(void *arg, int code, const char *text)
 
 /* The record cannot be read: aside with it. */
 static void
-quarantine(struct queue *q, const struct store_due *d, const struct err *why)
+schedule_quarantine(struct queue *q, const struct store_due *d,
+    const struct err *why)
 {
 	struct store_change *c = store_change_new(q->store);
 
@@ -39,11 +42,33 @@ quarantine(struct queue *q, const struct store_due *d, const struct err *why)
 	queue_commit(q, &c, false, NULL, quarantined, q);
 }
 
-/* One due entry.  true: some of its recipients still wait for a slot. */
-static bool
-schedule_entry(struct queue *q, struct lane *l, enum line line,
-    const struct store_due *d)
+void
+schedule_unreadable(struct queue *q, const struct store_due *d,
+    const struct err *why)
 {
+	if (why->code == EILSEQ || why->code == ENOTSUP)
+		schedule_quarantine(q, d, why);
+	else if (why->code == ENOENT)
+		queue_drop_due(q, d->lane, d->time, d->id);
+	else
+		line_id(LL_ERROR, "unreadable", d->id, why->text);
+}
+
+bool
+schedule_may_take(const struct message *m)
+{
+	/* In RAM and elsewhere by now: the store is about to know.  Or just
+	 * durable, and we have not been told yet: lane_due() follows. */
+	if (!m->stored || m->gone || (m->writing && m->next_gone))
+		return false;
+	/* What is to be removed is not tried once more before. */
+	return !m->removing && !m->bouncing;
+}
+
+bool
+schedule_entry(struct lane *l, enum line line, const struct store_due *d)
+{
+	struct queue *q = l->q;
 	struct message *m = message_find(q, d->id);
 	bool loaded = m == NULL, left = false;
 	struct err e = { 0, "" };
@@ -51,20 +76,10 @@ schedule_entry(struct queue *q, struct lane *l, enum line line,
 	if (loaded)
 		m = message_load(q, d->id, true, &e);
 	if (m == NULL) {
-		if (e.code == EILSEQ || e.code == ENOTSUP)
-			quarantine(q, d, &e);
-		else if (e.code == ENOENT)
-			queue_drop_due(q, d->lane, d->time, d->id);
-		else
-			line_id(LL_ERROR, "unreadable", d->id, e.text);
+		schedule_unreadable(q, d, &e);
 		return false;
 	}
-	/* In RAM and elsewhere by now: the store is about to know.  Or just
-	 * durable, and we have not been told yet: lane_due() follows. */
-	if (!m->stored || m->gone || (m->writing && m->next_gone))
-		return false;
-	/* What is to be removed is not tried once more before. */
-	if (m->removing || m->bouncing)
+	if (!schedule_may_take(m))
 		return false;
 	if (lease_message(m, l, line, d->time, NULL, &left) == 0 && loaded)
 		queue_drop_due(q, d->lane, d->time, d->id);
@@ -87,13 +102,13 @@ schedule_line(struct queue *q, struct lane *l, enum line line, unsigned max)
 		    d, BITE);
 		for (i = 0; i < n; i++) {
 			if (d[i].time > now || begun >= max ||
-			    lane_free_slots(l) == 0) {
+			    lane_lease_room(l) == 0) {
 				l->next_due[line] = d[i].time;
 				return begun;
 			}
 			if (message_find(q, d[i].id) == NULL)
 				begun++;
-			if (schedule_entry(q, l, line, &d[i])) {
+			if (schedule_entry(l, line, &d[i])) {
 				l->next_due[line] = d[i].time;
 				return begun;
 			}
@@ -110,8 +125,8 @@ schedule_line(struct queue *q, struct lane *l, enum line line, unsigned max)
 static bool
 line_waits(const struct lane *l, enum line line, uint64_t now)
 {
-	return l->next_due[line] <= now ||
-	    (line == LINE_FRESH && !TAILQ_EMPTY(&l->ahead));
+	return l->next_due[line] <= now || drain_waits(l, line) ||
+	    !TAILQ_EMPTY(line == LINE_FRESH ? &l->ahead : &l->fetched);
 }
 
 /* How many of the free slots this line may take. */
@@ -150,14 +165,25 @@ schedule_waiting(struct lane *l)
 	}
 }
 
-/* New mail that has its lease already; it came before what the store has. */
+/* Those who send little come first, but one in four is of the heaps. */
+static struct attempt *
+next_ahead(struct lane *l)
+{
+	struct attempt *a = NULL;
+
+	if (l->last_light != NULL && l->served++ % 4 == 3)
+		a = TAILQ_NEXT(l->last_light, wait);
+	return a != NULL ? a : TAILQ_FIRST(&l->ahead);
+}
+
+/* New mail that has its lease already. */
 static unsigned
 schedule_ahead(struct lane *l, unsigned max)
 {
 	struct attempt *a;
 	unsigned n;
 
-	for (n = 0; n < max && (a = TAILQ_FIRST(&l->ahead)) != NULL; n++) {
+	for (n = 0; n < max && (a = next_ahead(l)) != NULL; n++) {
 		struct message *m = a->m;
 
 		lease_take_slot(a);
@@ -167,16 +193,72 @@ schedule_ahead(struct lane *l, unsigned max)
 	return n;
 }
 
+/* Retries that have theirs. */
+static unsigned
+schedule_fetched(struct lane *l, unsigned max)
+{
+	struct attempt *a;
+	unsigned n;
+
+	for (n = 0; n < max && (a = TAILQ_FIRST(&l->fetched)) != NULL; n++) {
+		struct message *m = a->m;
+
+		lease_take_slot(a);
+		job_start(a);
+		message_rest(m);
+	}
+	return n;
+}
+
+/* While all slots are in use the next retries are leased, so that a slot does
+ * not wait for the disk. */
+static unsigned
+schedule_fetch(struct queue *q, struct lane *l, unsigned max)
+{
+	unsigned n = 0, room;
+
+	if (lane_gate(l) < l->window || q->ahead_octets > FETCH_OCTETS ||
+	    rate_room(l) <= l->n_ahead + l->n_fetched)
+		return 0;
+	l->fetching = true;
+	room = lane_lease_room(l);
+	if (room < max)
+		max = room;
+	if (max > 0 && l->next_due[LINE_RETRY] <= clock_real_ms())
+		n = schedule_line(q, l, LINE_RETRY, max);
+	if (n < max && drain_waits(l, LINE_RETRY))
+		n += drain_line(l, LINE_RETRY, max - n);
+	l->fetching = false;
+	return n;
+}
+
 static unsigned
 schedule_some(struct queue *q, struct lane *l, enum line line, unsigned max)
 {
-	if (line == LINE_FRESH && !TAILQ_EMPTY(&l->ahead))
-		return schedule_ahead(l, max);
-	return schedule_line(q, l, line, max);
+	unsigned n = 0, ahead = max;
+
+	if (line == LINE_RETRY && !TAILQ_EMPTY(&l->fetched)) {
+		n = schedule_fetched(l, max);
+		if (n == max)
+			return n;
+	}
+	if (line == LINE_FRESH && !TAILQ_EMPTY(&l->ahead)) {
+		/* In the store wait only heaps that came before. */
+		if (l->next_due[line] <= clock_real_ms())
+			ahead = max > 1 ? max - max / 4 : l->served++ % 4 != 3;
+		n += schedule_ahead(l, ahead);
+		if (n == max || ahead == max)
+			return n;
+	}
+	if (l->next_due[line] <= clock_real_ms())
+		n += schedule_line(q, l, line, max - n);
+	if (n < max && drain_waits(l, line))
+		n += drain_line(l, line, max - n);
+	return n;
 }
 
-/* One after the other until nothing more fits; false: the turn is long
- * enough. */
+/* One after the other until nothing more fits; false: there is more than its
+ * turn allows. */
 static bool
 schedule_lane(struct queue *q, struct lane *l, unsigned *budget)
 {
@@ -184,54 +266,81 @@ schedule_lane(struct queue *q, struct lane *l, unsigned *budget)
 	unsigned fresh, retries, max, n;
 	enum line line;
 
+	if (!lane_is_open(l)) {
+		if (closed_run(l))
+			return true;
+		*budget = 0;		/* enough for one turn */
+		return false;
+	}
 	schedule_waiting(l);
 	for (;;) {
 		fresh = line_share(l, LINE_FRESH, now);
 		retries = line_share(l, LINE_RETRY, now);
-		if (fresh == 0 && retries == 0)
+		if (fresh == 0 && retries == 0) {
+			n = schedule_fetch(q, l, *budget);
+			*budget -= n < *budget ? n : *budget;
+			share_wait(l);
 			return true;
-		if (*budget == 0)
+		}
+		if (*budget == 0 || l->deficit == 0)
 			return false;
 		line = fresh > 0 ? LINE_FRESH : LINE_RETRY;
 		max = fresh > 0 ? fresh : retries;
+		if (max > l->deficit)
+			max = l->deficit;
 		n = schedule_some(q, l, line, max < *budget ? max : *budget);
-		*budget -= n;
+		*budget -= n < *budget ? n : *budget;
+		l->deficit -= n < l->deficit ? n : l->deficit;
 		if (n == 0 && line_share(l, line, now) > 0)
 			return true;	/* what is due waits for its change */
 	}
 }
 
+/* Deficit round robin: a lane that has more than its turn allows goes behind
+ * the others, with what its turn has left over. */
 void
 schedule_lanes(struct queue *q)
 {
-	struct lane_list again = TAILQ_HEAD_INITIALIZER(again);
 	unsigned budget = TURN_MAX;
 	struct lane *l;
 
 	if (q->n_failing >= FAILING_MAX)
 		return;			/* they stay on q->ready */
-	while ((l = TAILQ_FIRST(&q->ready)) != NULL) {
+	while (budget > 0 && (l = TAILQ_FIRST(&q->ready)) != NULL) {
 		TAILQ_REMOVE(&q->ready, l, ready_link);
 		l->ready = false;
-		if (!q->draining && !schedule_lane(q, l, &budget) && !l->ready)
-			TAILQ_INSERT_TAIL(&again, l, ready_link);
+		if (q->draining)
+			continue;
+		l->deficit += SHARE_QUANTUM;
+		if (schedule_lane(q, l, &budget))
+			l->deficit = 0;
+		else
+			lane_kick(q, l);
 	}
-	while ((l = TAILQ_FIRST(&again)) != NULL) {
-		TAILQ_REMOVE(&again, l, ready_link);
-		lane_kick(q, l);
-	}
+	if (!TAILQ_EMPTY(&q->ready))
+		queue_later(q);
 }
 
 void
 schedule_alarm(struct queue *q)
 {
-	uint64_t now = clock_real_ms(), at = NEVER, ms;
+	uint64_t now = clock_real_ms(), at, ms;
 	uint64_t most = q->clock_moves ? SLEEP_MOVING : SLEEP_MAX;
 	struct lane *l;
 
 	if (q->draining)
 		return;
+	at = offline_wake(q);
 	TAILQ_FOREACH(l, &q->lanes, link) {
+		if (!lane_is_open(l)) {
+			uint64_t wake = closed_wake(l);
+
+			if (wake < at)
+				at = wake;
+			continue;
+		}
+		if (rate_wake(l) < at)
+			at = rate_wake(l);
 		if (lane_free_slots(l) == 0)
 			continue;	/* one that ends looks again */
 		if (l->next_due[LINE_RETRY] < at)

@@ -20,9 +20,9 @@
 #include "mail/dsn.h"
 #include "queue/internal.h"
 
-static void
-set_reply(struct record_rcpt *rc, uint16_t code, const uint8_t status[3],
-    char *text)
+void
+settle_set_reply(struct record_rcpt *rc, uint16_t code,
+    const uint8_t status[3], char *text)
 {
 	rc->last_code = code;
 	memcpy(rc->last_status, status, sizeof(rc->last_status));
@@ -44,7 +44,7 @@ settle_fail(struct message *m, size_t i, enum rcpt_state state,
 	else
 		reply = mem_printf("%u %u.%u.%u %s", code, status[0], subject,
 		    detail, text);
-	set_reply(rc, code, status, reply);
+	settle_set_reply(rc, code, status, reply);
 	rc->state = (uint8_t)state;
 	rc->lane = 0;
 	rc->due = 0;
@@ -74,7 +74,7 @@ settle_reschedule(struct message *m, size_t i, uint64_t due)
 }
 
 /* One delay notice in a message's life, about all that still waits. */
-static void
+void
 settle_warn(struct message *m)
 {
 	struct record *r = m->rec;
@@ -82,38 +82,18 @@ settle_warn(struct message *m)
 	size_t i;
 
 	if (after == 0 || r->warned ||
-	    clock_real_ms() < r->env->received_ms + after)
+	    clock_real_ms() < expire_from(m->q, r) + after)
 		return;
 	for (i = 0; i < r->env->recipient_count; i++) {
 		if (r->rcpt[i].state != RCPT_PENDING ||
 		    r->rcpt[i].last_code == 0 ||
-		    r->env->protocol == MAIL_PROTO_REPORT ||
+		    envelope_is_ours(r->env) ||
 		    !dsn_wanted(r->env, r->env->recipients[i].notify,
 		    DSN_DELAYED))
 			continue;
 		m->note[i].delay = TELL_WANTED;
 		r->warned = true;
 	}
-}
-
-/* Time that a transport or credential was unusable is not the message's. */
-static void
-settle_uncounted(struct attempt *a, enum job_class class, uint64_t until)
-{
-	const struct conf_transport *t = a->lane->transport;
-	struct message *m = a->m;
-	uint64_t from = a->started;
-
-	if (class == JOB_UNREACHABLE && (t == NULL ||
-	    (t->kind != TRANSPORT_SMARTHOST &&
-	    t->kind != TRANSPORT_SUBMISSION)))
-		return;
-	if (from < m->uncounted_until)
-		from = m->uncounted_until;
-	if (until <= from)
-		return;
-	m->rec->not_counted += until - from;
-	m->uncounted_until = until;
 }
 
 /* ---- one recipient ---- */
@@ -169,8 +149,8 @@ result_of(struct msg_job_done *d, size_t hint, uint32_t index)
 
 /* The recipient's last reply is that of the result; only a server that was
  * spoken to can refuse for good. */
-static void
-take_result(struct attempt *a, uint32_t index, struct msg_job_done *d,
+void
+settle_take_reply(struct attempt *a, uint32_t index, struct msg_job_done *d,
     size_t hint)
 {
 	static const uint8_t none[3] = { 4, 4, 2 };
@@ -178,10 +158,10 @@ take_result(struct attempt *a, uint32_t index, struct msg_job_done *d,
 	struct msg_job_result *t = result_of(d, hint, index);
 
 	if (t == NULL || (t->code / 100 == 2 && d->class != JOB_SETTLED)) {
-		set_reply(rc, 451, none, mem_strdup(d->text != NULL ? d->text :
+		settle_set_reply(rc, 451, none, mem_strdup(d->text != NULL ? d->text :
 		    "no result for this recipient"));
 	} else {
-		set_reply(rc, t->code, t->status, t->text);
+		settle_set_reply(rc, t->code, t->status, t->text);
 		t->text = NULL;		/* taken over */
 	}
 	if (d->class != JOB_SETTLED && rc->last_code / 100 == 5) {
@@ -193,16 +173,43 @@ take_result(struct attempt *a, uint32_t index, struct msg_job_done *d,
 }
 
 static void
-take_choice(struct attempt *a)
+choose(struct record *r, const char *transport, char *route)
 {
-	struct record *r = a->m->rec;
-
-	if (r->transport == NULL || strcmp(r->transport, a->lane->name) != 0) {
+	if (transport != NULL && (r->transport == NULL ||
+	    strcmp(r->transport, transport) != 0)) {
 		free(r->transport);
-		r->transport = mem_strdup(a->lane->name);
+		r->transport = mem_strdup(transport);
 	}
 	free(r->route);
-	r->route = a->route != NULL ? mem_strdup(a->route) : NULL;
+	r->route = route;
+}
+
+void
+settle_choice(struct record *r, const char *transport,
+    const struct conf_route *route)
+{
+	choose(r, transport, route_text(route));
+}
+
+static void
+take_choice(struct attempt *a)
+{
+	choose(a->m->rec, a->lane->name, a->route != NULL ?
+	    mem_strdup(a->route) : NULL);
+}
+
+/* Of mail that waits for a closed lane the end moves on with the time. */
+static uint64_t
+next_due(const struct attempt *a, uint32_t attempts, uint64_t now)
+{
+	const struct queue *q = a->m->q;
+	uint64_t due, end;
+
+	if (lane_is_open(a->lane) || !expire_stands_still(a->lane))
+		return retry_due(q, a->m->rec, attempts, now);
+	due = now + retry_step(q, attempts);
+	end = expire_last(q, a->m->rec);
+	return due <= end ? due : end > now ? end : now;
 }
 
 static void
@@ -220,7 +227,7 @@ settle_recipients(struct attempt *a, struct msg_job_done *d)
 
 		if (rc->state != RCPT_PENDING)
 			continue;
-		take_result(a, i, d, k);
+		settle_take_reply(a, i, d, k);
 		if (rc->last_code / 100 == 2) {
 			settle_delivered(a, i, d);
 			continue;
@@ -229,11 +236,8 @@ settle_recipients(struct attempt *a, struct msg_job_done *d)
 			settle_bounced(a, i, d);
 			continue;
 		}
-		if (!deferred && d->class != JOB_SETTLED)
-			settle_uncounted(a, d->class,
-			    now + retry_step(m->q, rc->attempts));
 		if (due == 0 || attempts != rc->attempts)
-			due = retry_due(m->q, m->rec, rc->attempts, now);
+			due = next_due(a, rc->attempts, now);
 		attempts = rc->attempts;
 		deferred = true;
 		settle_deferred(a, i, d, due);
@@ -259,8 +263,12 @@ static void
 settle_next(struct attempt *a, const struct msg_job_done *d)
 {
 	static const char *const class[] = { "settled", "unreachable",
-	    "credential", "quota", "returned", "broken" };
-	struct lane *from = a->lane, *to = a->via[++a->at];
+	    "credential", "quota", "returned", "broken", "offline" };
+	struct lane *from = a->lane, *to;
+
+	while (!lane_is_open(a->via[++a->at]))
+		;			/* settle_can_go_on() has looked */
+	to = a->via[a->at];
 
 	log_begin(LL_WARN, "unusable");
 	log_str("id", line_id_text(a->m->id).s);
@@ -283,6 +291,59 @@ settle_next(struct attempt *a, const struct msg_job_done *d)
 	}
 }
 
+/* A later transport of the route takes mail now. */
+static bool
+settle_can_go_on(const struct attempt *a)
+{
+	unsigned i;
+
+	for (i = a->at + 1; i < a->n_via && !a->m->q->draining; i++)
+		if (lane_is_open(a->via[i]))
+			return true;
+	return false;
+}
+
+void
+settle_unusable(struct attempt *a, struct msg_job_done *d)
+{
+	probe_over(a);
+	if (settle_can_go_on(a)) {
+		settle_next(a, d);
+		return;
+	}
+	take_choice(a);
+	settle_recipients(a, d);
+	settle_end(a);
+}
+
+/* There is no network: nothing is counted, and it waits until there is. */
+static void
+settle_offline(struct attempt *a)
+{
+	struct message *m = a->m;
+
+	if (a->early) {
+		probe_restore(a, NULL);
+		return;
+	}
+	lease_undo(a);
+	message_finish(m);
+	message_touch(m, true);
+}
+
+/* Before MAIL, or a refusal that speaks of the account. */
+static void
+settle_transport(struct attempt *a, struct msg_job_done *d)
+{
+	lane_failed(a, d->class, d->text);
+	if (d->class == JOB_OFFLINE)
+		settle_offline(a);
+	else if (a->early)
+		probe_restore(a, d);
+	else
+		settle_unusable(a, d);
+}
+
 /* Never begun: another process may do it, and nothing is counted. */
 static void
 settle_returned(struct attempt *a)
@@ -293,8 +354,10 @@ settle_returned(struct attempt *a)
 	if (a->peer != NULL)
 		a->peer->returning = true;
 	peer_unref(&a->peer);
-	/* Or its transport went with the configuration that it was of. */
-	if (q->draining || !a->lane->remote) {
+	/* Or its transport went with the configuration that it was of, or
+	 * has closed meanwhile. */
+	if (q->draining || !a->lane->remote ||
+	    (!a->probe && !lane_is_open(a->lane))) {
 		lease_undo(a);
 		message_touch(m, true);
 		return;
@@ -303,14 +366,23 @@ settle_returned(struct attempt *a)
 	job_send_unsent(q);
 }
 
+static void
+settle_reached(struct attempt *a)
+{
+	bool probe = a->probe;
+
+	lane_reached(a);
+	if (probe)
+		probe_counts(a);
+}
+
 void
 settle_job(struct attempt *a, struct msg_job_done *d)
 {
 	struct message *m = a->m;
-	bool transport = d->class == JOB_UNREACHABLE ||
-	    d->class == JOB_CREDENTIAL || d->class == JOB_QUOTA;
 
 	(void)FAULT("queue.result.received");
+	metrics_job(a, d);
 	if (m->gone || m->damaged) {
 		attempt_free(a);
 		return;
@@ -323,16 +395,11 @@ settle_job(struct attempt *a, struct msg_job_done *d)
 		settle_refused_body(a, d);
 		return;
 	}
-	if (transport) {
-		lane_error(a->lane, d->class, d->text);
-		if (a->at + 1 < a->n_via && !m->q->draining) {
-			settle_next(a, d);
-			return;
-		}
-	} else if (a->lane->last_error != NULL || a->lane->unreachable ||
-	    a->lane->parked) {
-		lane_error(a->lane, JOB_SETTLED, NULL);
+	if (d->class != JOB_SETTLED) {
+		settle_transport(a, d);
+		return;
 	}
+	settle_reached(a);
 	take_choice(a);
 	settle_recipients(a, d);
 	settle_end(a);
@@ -351,6 +418,10 @@ settle_lost(struct attempt *a)
 		attempt_free(a);
 		return;
 	}
+	if (a->early) {
+		probe_restore(a, NULL);
+		return;
+	}
 	memset(&d, 0, sizeof(d));
 	take_choice(a);
 	for (k = 0; k < a->n_rcpt; k++) {
@@ -358,7 +429,7 @@ settle_lost(struct attempt *a)
 
 		if (rc->state != RCPT_PENDING)
 			continue;
-		set_reply(rc, 451, status, mem_strdup("451 4.3.0 the process "
+		settle_set_reply(rc, 451, status, mem_strdup("451 4.3.0 the process "
 		    "that delivered it has ended"));
 		settle_deferred(a, a->rcpt[k], &d,
 		    now + retry_crash_step(m->q, rc->attempts));
@@ -435,7 +506,7 @@ settle_broken(struct attempt *a, const struct err *why)
 	for (k = 0; k < a->n_rcpt; k++) {
 		struct record_rcpt *rc = &m->rec->rcpt[a->rcpt[k]];
 
-		set_reply(rc, 451, status, mem_printf("451 4.3.0 %s",
+		settle_set_reply(rc, 451, status, mem_printf("451 4.3.0 %s",
 		    why->text));
 		settle_deferred(a, a->rcpt[k], &d, retry_due(m->q, m->rec,
 		    rc->attempts, clock_real_ms()));

@@ -8,9 +8,6 @@
 #include "mail/received.h"
 #include "queue/internal.h"
 
-#define WAITING_MAX 100000u		/* entries counted in one lane */
-#define BITE 256
-
 int
 queue_message_get(struct queue *q, uint64_t id, struct record **r,
     bool *owned, struct err *e)
@@ -116,26 +113,58 @@ queue_counts(const struct queue *q, struct queue_counts *out)
 static uint64_t
 count_line(const struct queue *q, uint32_t line)
 {
-	struct store_due d[BITE], after;
-	const struct store_due *from = NULL;
-	uint64_t n = 0;
-	size_t got;
+	return store_due_count(q->store, line);
+}
 
-	do {
-		got = store_due_scan(q->store, line, NEVER, from, d, BITE);
-		n += got;
-		if (got > 0) {
-			after = d[got - 1];
-			from = &after;
-		}
-	} while (got == BITE && n < WAITING_MAX);
-	return n;
+const char *
+queue_state_name(enum queue_state state)
+{
+	static const char *const names[] = { "ok", "parked", "unreachable",
+	    "paused" };
+
+	return names[state];
+}
+
+static enum queue_state
+lane_state(const struct lane *l)
+{
+	if (lane_is_paused(l))
+		return QUEUE_PAUSED;
+	if (l->closed == CLOSED_NOT)
+		return lane_is_offline(l) ? QUEUE_UNREACHABLE : QUEUE_OK;
+	return l->closed == CLOSED_UNREACHABLE ? QUEUE_UNREACHABLE :
+	    QUEUE_PARKED;
+}
+
+static void
+lane_tell_state(const struct lane *l, struct queue_lane_info *info,
+    struct strbuf *why)
+{
+	const struct lane *from = l->closed == CLOSED_NOT &&
+	    lane_is_offline(l) ? l->q->us : l;
+
+	info->state = lane_state(l);
+	if (info->state == QUEUE_OK)
+		return;
+	if (info->state == QUEUE_PAUSED) {
+		info->why = "paused by the administrator";
+		info->since = l->base->paused_since;
+		return;
+	}
+	strbuf_clear(why);
+	if (from == l->q->us)
+		strbuf_puts(why, "there is no network: ");
+	strbuf_puts(why, from->why != NULL ? from->why : "");
+	info->why = strbuf_cstr(why);
+	info->since = from->since;
+	info->next_probe = from->next_probe == NEVER ? 0 : from->next_probe;
 }
 
 void
 queue_each_lane(struct queue *q, void (*each)(void *arg,
     const struct queue_lane_info *info), void *arg)
 {
+	struct strbuf why = STRBUF_INIT;
 	struct queue_lane_info info;
 	struct lane *l;
 	uint64_t due;
@@ -143,11 +172,17 @@ queue_each_lane(struct queue *q, void (*each)(void *arg,
 	if (q->store == NULL)
 		return;
 	TAILQ_FOREACH(l, &q->lanes, link) {
+		if (l->account != NULL || l->us)
+			continue;
 		memset(&info, 0, sizeof(info));
 		info.transport = l->name;
+		info.next_hop = l->site;
+		info.account = l->transport != NULL ? l->transport->account :
+		    NULL;
+		lane_tell_state(l, &info, &why);
 		info.window = l->window;
 		info.active = l->active[LINE_RETRY] + l->active[LINE_FRESH];
-		info.waiting = l->n_ahead +
+		info.waiting = l->n_ahead + l->n_fetched +
 		    count_line(q, lane_line(l, LINE_FRESH)) +
 		    count_line(q, lane_line(l, LINE_RETRY));
 		due = l->next_due[LINE_RETRY] < l->next_due[LINE_FRESH] ?
@@ -155,11 +190,66 @@ queue_each_lane(struct queue *q, void (*each)(void *arg,
 		info.next_due = due == NEVER ? 0 : due;
 		info.last_error = l->last_error;
 		info.last_error_at = l->last_error_at;
-		info.unreachable = l->unreachable;
-		info.parked = l->parked;
 		info.configured = l->transport != NULL || l->direct;
 		each(arg, &info);
 	}
+	strbuf_free(&why);
+}
+
+/* The state of its own transport is its own where that is parked: its
+ * credential is meant. */
+static void
+account_tell(struct queue *q, const struct conf_account *a,
+    struct queue_account_info *info, struct strbuf *why)
+{
+	struct lane *own = a->transport != SIZE_MAX ?
+	    q->lane_of[a->transport] : NULL;
+	struct lane *paused = account_lane(q, a->name);
+	struct queue_lane_info lane;
+	uint64_t until;
+
+	memset(info, 0, sizeof(*info));
+	memset(&lane, 0, sizeof(lane));
+	info->name = a->name;
+	if (own != NULL) {
+		lane_tell_state(own, &lane, why);
+		info->waiting = own->n_ahead + own->n_fetched +
+		    count_line(q, lane_line(own, LINE_FRESH)) +
+		    count_line(q, lane_line(own, LINE_RETRY));
+	}
+	if (paused != NULL) {
+		info->state = QUEUE_PAUSED;
+		info->why = "paused by the administrator";
+		info->since = paused->paused_since;
+		info->waiting += count_line(q, lane_line(paused, LINE_FRESH)) +
+		    count_line(q, lane_line(paused, LINE_RETRY));
+	} else if (lane.state == QUEUE_PARKED) {
+		info->state = lane.state;
+		info->why = lane.why;
+		info->since = lane.since;
+		info->next_probe = lane.next_probe;
+	} else if ((until = rate_account_parked(q, a->name)) != 0) {
+		info->state = QUEUE_PARKED;
+		info->why = "its daily number of messages is used up";
+		info->next_probe = until;
+	}
+}
+
+void
+queue_each_account(struct queue *q, void (*each)(void *arg,
+    const struct queue_account_info *info), void *arg)
+{
+	struct strbuf why = STRBUF_INIT;
+	struct queue_account_info info;
+	size_t i;
+
+	if (q->store == NULL)
+		return;
+	for (i = 0; i < q->conf->n_accounts; i++) {
+		account_tell(q, &q->conf->accounts[i], &info, &why);
+		each(arg, &info);
+	}
+	strbuf_free(&why);
 }
 
 const struct msg_status *

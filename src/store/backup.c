@@ -206,7 +206,7 @@ store_backup(struct store *s, int fd, void (*missing)(void *arg,
     const char *text), void *arg, struct err *e)
 {
 	static const char zero[2 * BLOCK];
-	uint64_t *ids = mem_zarray(SLICE, sizeof(*ids)), last = 0;
+	uint64_t *ids = mem_zarray(SLICE, sizeof(*ids)), last = 0, done = 0;
 	bool dirs[SPOOL_DIRS] = { false };
 	size_t i, n;
 	int rc;
@@ -218,6 +218,7 @@ store_backup(struct store *s, int fd, void (*missing)(void *arg,
 		for (i = 0; rc == 0 && i < n; i++)
 			rc = put_body(s, fd, ids[i], dirs, missing, arg, e);
 		last = ids[n - 1];
+		store_tell_progress(s, done += n);
 	}
 	free(ids);
 	if (rc == 0 && fs_write_all(fd, zero, sizeof(zero)) < 0)

@@ -17,13 +17,16 @@
 #include "store/value.h"
 
 #define ROOM (1u << 20)
+#define TRIM_OPS 256u
 
 struct batch {
 	struct store *s;
 	struct db_txn t;
 	int64_t count[COUNT_KINDS];
+	struct due_counts due;
 	uint64_t last_id;		/* highest in table message */
 	bool any;			/* something was applied */
+	unsigned ops;
 	struct strbuf body;		/* a body on its way to a new value */
 };
 
@@ -129,21 +132,42 @@ apply_state(struct batch *b, struct slice key, struct slice value)
 		memcpy(p + value.n, b->body.p, b->body.n);
 }
 
-/* Due entries are found by a walk over all of them: this is rare. */
+static void
+due_add(struct batch *b, struct slice key)
+{
+	if (db_add(&b->t, T_DUE, key))
+		due_counts_add(&b->due,
+		    get_be32((const unsigned char *)key.p), 1);
+}
+
+static void
+due_del(struct batch *b, struct slice key)
+{
+	if (db_del(&b->t, T_DUE, key))
+		due_counts_add(&b->due,
+		    get_be32((const unsigned char *)key.p), -1);
+}
+
+/* Due entries are found by a walk over all of them: this is rare.  In a long
+ * queue they are left to whoever meets them: new mail does not wait for it. */
 static void
 drop_due(struct batch *b, struct slice id)
 {
 	struct db_cursor cur;
 	unsigned char key[KEY_DUE];
+	MDB_stat st;
 	bool there;
 
+	if (b->t.rc != 0 || mdb_stat(b->t.txn, b->s->db.table[T_DUE],
+	    &st) != 0 || st.ms_entries > DROP_DUE_MAX)
+		return;
 	there = db_seek(&cur, &b->t, T_DUE, slice_of(NULL, 0), false);
 	while (there) {
 		if (cur.key.n == KEY_DUE &&
 		    memcmp(cur.key.p + 12, id.p, KEY_ID) == 0) {
 			memcpy(key, cur.key.p, KEY_DUE);
 			db_cursor_end(&cur);
-			db_del(&b->t, T_DUE, slice_of(key, KEY_DUE));
+			due_del(b, slice_of(key, KEY_DUE));
 			there = db_seek(&cur, &b->t, T_DUE,
 			    slice_of(key, KEY_DUE), false);
 		} else {
@@ -180,12 +204,20 @@ apply(struct batch *b, struct store_change *c)
 
 	while (b->t.rc == 0 && change_next(c, &pos, &op, &key, &value)) {
 		b->any = true;
+		if (++b->ops % TRIM_OPS == 0)
+			db_map_trim(&b->s->db);
 		switch ((enum op_kind)op.kind) {
 		case OP_PUT:
-			db_put(&b->t, op.table, key, value, 0);
+			if (op.table == T_DUE)
+				due_add(b, key);
+			else
+				db_put(&b->t, op.table, key, value, 0);
 			break;
 		case OP_DEL:
-			db_del(&b->t, op.table, key);
+			if (op.table == T_DUE)
+				due_del(b, key);
+			else
+				db_del(&b->t, op.table, key);
 			break;
 		case OP_NEW:
 			apply_new(b, key, value);
@@ -245,6 +277,7 @@ try_batch(struct batch *b, struct change_list *list)
 	struct store_change *c;
 
 	memset(b->count, 0, sizeof(b->count));
+	due_counts_clear(&b->due);
 	b->any = false;
 	if (db_begin(&b->s->db, &b->t) != 0)
 		return b->t.rc;
@@ -253,6 +286,7 @@ try_batch(struct batch *b, struct change_list *list)
 		if (b->t.rc == 0 && check(b, c) == 0)
 			apply(b, c);
 	put_counters(b);
+	due_counts_write(&b->due, &b->t);
 	if (b->t.rc == 0 && !b->any) {
 		db_abort(&b->t);
 		return 0;
@@ -345,4 +379,5 @@ batch_run(struct store *s, struct change_list *list)
 		fail_all(list, rc);
 	STAILQ_CONCAT(list, &mail);
 	strbuf_free(&b.body);
+	due_counts_free(&b.due);
 }

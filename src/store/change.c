@@ -340,3 +340,27 @@ store_count(struct store_change *c, enum store_count which, int delta)
 {
 	c->count[which] += delta;
 }
+
+/* ---- notes ---- */
+
+#define NAME_MAX_OCTETS 500		/* LMDB takes 511 */
+
+void
+store_put_meta(struct store_change *c, const char *name, struct slice value)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > NAME_MAX_OCTETS)
+		change_fail(c, EINVAL, "a note's name is too long");
+	else
+		op_add(c, OP_PUT, T_META, name, n, value);
+}
+
+void
+store_del_meta(struct store_change *c, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n > 0 && n <= NAME_MAX_OCTETS)
+		op_add(c, OP_DEL, T_META, name, n, slice_of(NULL, 0));
+}

@@ -18,6 +18,7 @@
 
 #define MIB (1024ull * 1024)
 #define FILE_STEP (32 * MIB)
+#define TRIM_READS 16u
 
 /* ---- errors ---- */
 
@@ -84,6 +85,7 @@ adopt_size(struct db *db)
 
 	pthread_mutex_lock(&db->map_lock);
 	rc = mdb_env_set_mapsize(db->env, 0);
+	db->map = NULL;
 	pthread_mutex_unlock(&db->map_lock);
 	if (rc == 0 && mdb_env_info(db->env, &info) == 0)
 		db->map_size = info.me_mapsize;
@@ -139,6 +141,7 @@ db_grow(struct db *db)
 		return ENOSPC;
 	pthread_mutex_lock(&db->map_lock);
 	rc = mdb_env_set_mapsize(db->env, size);
+	db->map = NULL;
 	pthread_mutex_unlock(&db->map_lock);
 	if (rc != 0)
 		return ENOSPC;
@@ -163,8 +166,10 @@ db_reserve(struct db *db, uint64_t octets)
 		return;
 	need = (need / FILE_STEP + 1) * FILE_STEP;
 	/* A hole: it takes no room, and a commit that finds none says so. */
-	if (ftruncate(fd, (off_t)need) == 0)
-		db->file_size = need;
+	if (ftruncate(fd, (off_t)need) < 0)
+		return;
+	db_small_pages(db, db->file_size, need);
+	db->file_size = need;
 }
 
 void
@@ -201,6 +206,21 @@ db_put(struct db_txn *t, enum db_table table, struct slice key,
 
 	if (t->rc == 0)
 		stick(t, mdb_put(t->txn, t->db->table[table], &k, &v, flags));
+}
+
+bool
+db_add(struct db_txn *t, enum db_table table, struct slice key)
+{
+	MDB_val k = val_of(key), v = { 0, NULL };
+	int rc;
+
+	if (t->rc != 0)
+		return false;
+	rc = mdb_put(t->txn, t->db->table[table], &k, &v, MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST)
+		return false;
+	stick(t, rc);
+	return rc == 0;
 }
 
 void *
@@ -261,6 +281,7 @@ db_read_begin(struct db *db, struct db_txn *t)
 	if (rc == MDB_MAP_RESIZED && db->read_only) {
 		/* No transaction of ours is under way: we have no writer. */
 		rc = mdb_env_set_mapsize(db->env, 0);
+		db->map = NULL;
 		if (rc == 0)
 			rc = renew(db);
 	}
@@ -275,9 +296,16 @@ db_read_begin(struct db *db, struct db_txn *t)
 void
 db_read_end(struct db_txn *t)
 {
+	struct db *db = t->db;
+
+	/* The lock is held: the map does not move. */
+	if (db->map == NULL)
+		db_map_find(db, t->txn);
+	if (++db->reads % TRIM_READS == 0)
+		db_map_trim(db);
 	mdb_txn_reset(t->txn);
 	t->txn = NULL;
-	pthread_mutex_unlock(&t->db->map_lock);
+	pthread_mutex_unlock(&db->map_lock);
 }
 
 static bool

@@ -35,6 +35,10 @@ struct db {
 	 * it moves the map. */
 	pthread_mutex_t map_lock;
 	MDB_txn *reader;		/* reset between reads */
+	unsigned reads;
+	char *_Atomic map;		/* where it is, NULL: look */
+	int memory_fd;			/* db_memory_fd(), or -1 */
+	int page_fd;			/* of data.mdb, without readahead */
 };
 
 struct db_txn {
@@ -70,11 +74,26 @@ bool db_get(struct db_txn *t, enum db_table table, struct slice key,
 /* flags: MDB_APPEND, MDB_NOOVERWRITE */
 void db_put(struct db_txn *t, enum db_table table, struct slice key,
     struct slice value, unsigned flags);
+/* Puts a key without a value; returns whether it is new. */
+bool db_add(struct db_txn *t, enum db_table table, struct slice key);
 /* Room for n octets in the value of the key; NULL after an error. */
 void *db_put_room(struct db_txn *t, enum db_table table, struct slice key,
     size_t n, unsigned flags);
 /* Returns whether it was there. */
 bool db_del(struct db_txn *t, enum db_table table, struct slice key);
+
+/* ---- db_map.c ---- */
+
+/* What db_map_trim() reads; -1: behind walls already. */
+int db_memory_fd(void);
+/* Within a read. */
+void db_map_find(struct db *db, MDB_txn *reader);
+/* The page cache is to have this part of the file, which is a hole, in single
+ * pages. */
+void db_small_pages(struct db *db, uint64_t from, uint64_t to);
+/* Gives back what is resident of the map beyond some MiB: by the writer at
+ * any time, by the loop while it holds map_lock. */
+void db_map_trim(struct db *db);
 
 /* ---- reading: the loop's thread ---- */
 

@@ -139,7 +139,7 @@ make_tables(MDB_env *env, MDB_dbi prealloc)
 static int
 fill(const char *dir, const char *tmp, struct err *e)
 {
-	struct db db = { .lock_fd = -1 };
+	struct db db = { .lock_fd = -1, .memory_fd = -1, .page_fd = -1 };
 	MDB_dbi dbi = 0;
 	int rc;
 

@@ -211,6 +211,12 @@ open_existing(struct db *db, const char *dir, const char *data,
 	db->file_size = (uint64_t)st.st_size;
 	if (db_env_open(db, dir, db->read_only, map_size, e) < 0)
 		return -1;
+	if (!db->read_only) {
+		db->page_fd = open(data, O_RDONLY | O_CLOEXEC);
+		if (db->page_fd >= 0)
+			(void)posix_fadvise(db->page_fd, 0, 0,
+			    POSIX_FADV_RANDOM);
+	}
 	return open_tables(db, dir, e);
 }
 
@@ -221,7 +227,8 @@ db_open(struct db *db, const char *dir, bool read_only, size_t map_size,
 	char *data = mem_printf("%s/data.mdb", dir);
 	struct stat st;
 
-	*db = (struct db){ .lock_fd = -1, .read_only = read_only };
+	*db = (struct db){ .lock_fd = -1, .read_only = read_only,
+	    .memory_fd = db->memory_fd, .page_fd = -1 };
 	pthread_mutex_init(&db->map_lock, NULL);
 	if (!read_only) {
 		if (lock_take(db, dir, e) < 0)
@@ -253,5 +260,10 @@ db_close(struct db *db)
 	if (db->lock_fd >= 0)
 		close(db->lock_fd);
 	db->lock_fd = -1;
+	if (db->memory_fd >= 0)
+		close(db->memory_fd);
+	if (db->page_fd >= 0)
+		close(db->page_fd);
+	db->memory_fd = db->page_fd = -1;
 	pthread_mutex_destroy(&db->map_lock);
 }

@@ -63,6 +63,8 @@ STAILQ_HEAD(change_list, store_change);
 #define BATCH_OPS 20000u
 #define BATCH_OCTETS (8u << 20)
 #define LAZY_US 5000u
+/* More due entries than this are not searched for those of one message. */
+#define DROP_DUE_MAX 50000u
 #define HELPER_BATCH 32u
 
 struct sweep {
@@ -85,6 +87,8 @@ struct store {
 	size_t in_flight;
 	struct htab *linking;	/* ids of body files not yet settled */
 	struct sweep sweep;
+	void (*progress)(void *arg, uint64_t done);
+	void *progress_arg;
 	uint64_t free_at, free_octets, db_free_octets, total_octets;
 
 	/* guarded by lock */
@@ -104,6 +108,7 @@ struct store {
 	bool corked;
 	bool closing;			/* somebody waits on done_cond */
 	bool stop_helpers, stop_writer;
+	struct store_commits commits;
 
 	pthread_mutex_t dir_lock;	/* one makes directories */
 	pthread_t writer;
@@ -112,6 +117,7 @@ struct store {
 };
 
 uint64_t store_now_us(void);
+void store_tell_progress(struct store *s, uint64_t done);
 
 /* change.c: back to the pool; closes what files are still open. */
 void change_release(struct store_change *c);
@@ -124,6 +130,26 @@ void change_fail(struct store_change *c, int code, const char *fmt, ...)
 
 /* batch.c: applies a list in one transaction; sets each change's code. */
 void batch_run(struct store *s, struct change_list *list);
+
+/* due_count.c: what a batch does to the number of entries of each lane */
+struct due_count {
+	uint32_t lane;
+	int64_t delta;
+};
+
+struct due_counts {
+	struct due_count *v;
+	size_t n;
+};
+void due_counts_add(struct due_counts *c, uint32_t lane, int delta);
+void due_counts_clear(struct due_counts *c);
+void due_counts_free(struct due_counts *c);
+void due_counts_write(struct due_counts *c, struct db_txn *t);
+/* Counts anew where the sum is not what the table has; a code of db.h. */
+int due_counts_open(struct db *db);
+/* Calls with each lane whose number is not that of its entries. */
+void due_counts_check(struct db_txn *t, void (*each)(void *arg,
+    uint32_t lane, uint64_t there, uint64_t noted), void *arg);
 
 /* writer.c */
 void *writer_main(void *arg);

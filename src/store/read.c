@@ -318,6 +318,24 @@ store_each_lane(struct store *s, void (*each)(void *arg, uint32_t lane,
 	strbuf_free(&b);
 }
 
+void
+store_each_meta(struct store *s, const char *prefix, void (*each)(void *arg,
+    struct slice name, struct slice value), void *arg)
+{
+	struct slice from = slice_cstr(prefix), in, key, value;
+	struct strbuf b = STRBUF_INIT;
+
+	(void)db_gather(&s->db, T_META, from, false, GATHER_COUNT,
+	    GATHER_OCTETS, &b);
+	in = strbuf_slice(&b);
+	while (db_gathered(&in, &key, &value)) {
+		if (key.n < from.n || memcmp(key.p, from.p, from.n) != 0)
+			break;
+		each(arg, key, value);
+	}
+	strbuf_free(&b);
+}
+
 /* ---- history ---- */
 
 /* The key behind (before) this one in the order of the walk; false: none. */

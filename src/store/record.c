@@ -21,7 +21,8 @@
 #include "base/mem.h"
 #include "store/value.h"
 
-enum { FLAG_HELD = 1, FLAG_WARNED = 2 };
+enum { FLAG_HELD = 1, FLAG_WARNED = 2, FLAG_UNCOUNTED = 4,
+	FLAGS = FLAG_HELD | FLAG_WARNED | FLAG_UNCOUNTED };
 
 #define RECORD_VERSION 1
 #define STRING_MAX 65536
@@ -135,8 +136,11 @@ record_write(const struct record *r, struct strbuf *out, struct err *e)
 	head[3] = r->body_kind;
 	strbuf_add(out, head, sizeof(head));
 	put_num(out, (r->held ? FLAG_HELD : 0u) |
-	    (r->warned ? FLAG_WARNED : 0u));
+	    (r->warned ? FLAG_WARNED : 0u) |
+	    (r->uncounted_until != 0 ? FLAG_UNCOUNTED : 0u));
 	put_num(out, r->not_counted);
+	if (r->uncounted_until != 0)
+		put_num(out, r->uncounted_until);
 	put_num(out, r->body_size);
 	put_le32(crc, r->body_crc);
 	strbuf_add(out, crc, sizeof(crc));
@@ -263,10 +267,12 @@ get_fields(struct reader *in, struct record *r)
 	uint64_t flags, n;
 	size_t i;
 
-	flags = get_num(in, FLAG_HELD | FLAG_WARNED);
+	flags = get_num(in, FLAGS);
 	r->held = (flags & FLAG_HELD) != 0;
 	r->warned = (flags & FLAG_WARNED) != 0;
 	r->not_counted = get_num(in, UINT64_MAX);
+	if ((flags & FLAG_UNCOUNTED) != 0)
+		r->uncounted_until = get_num(in, UINT64_MAX);
 	r->body_size = get_num(in, UINT64_MAX);
 	r->body_crc = get_u32(in);
 	r->account = get_string(in);

@@ -44,7 +44,8 @@ struct record {
 	char *route;		/* FILE:LINE, NULL: none */
 	bool held;
 	bool warned;		/* a delay notice was sent */
-	uint64_t not_counted;	/* ms that do not count for expire */
+	uint64_t not_counted;	/* ms that do not count for expire, */
+	uint64_t uncounted_until; /* wall ms: as far as that was looked at */
 	uint8_t body_kind;
 	uint64_t body_size;	/* octets as received */
 	uint32_t body_crc;	/* crc32c of them */

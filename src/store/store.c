@@ -78,6 +78,8 @@ init(struct store *s, const struct store_options *o)
 	s->wake = o->wake;
 	s->wake_arg = o->wake_arg;
 	s->db.lock_fd = -1;
+	s->db.page_fd = -1;
+	s->db.memory_fd = o->memory_fd > 0 ? o->memory_fd : db_memory_fd();
 	s->linking = htab_new();
 	STAILQ_INIT(&s->pool);
 	STAILQ_INIT(&s->syncing);
@@ -123,6 +125,7 @@ store_open(const struct store_options *o, struct err *e)
 {
 	struct store *s = mem_zalloc(sizeof(*s));
 	char *dir = mem_printf("%s/queue", o->spool);
+	int rc;
 
 	init(s, o);
 	if (open_spool(s, e) < 0)
@@ -132,6 +135,12 @@ store_open(const struct store_options *o, struct err *e)
 	if (db_open(&s->db, dir, o->read_only, o->map_size, e) < 0)
 		goto fail;
 	if (!o->read_only) {
+		rc = due_counts_open(&s->db);
+		if (rc != 0) {
+			err_set(e, rc > 0 ? rc : EIO, "counting what is due "
+			    "in %s: %s", dir, db_strerror(rc));
+			goto fail;
+		}
 		spool_clear_tmp(s);
 		if (start_threads(s, e) < 0)
 			goto fail;
@@ -179,6 +188,8 @@ store_close(struct store **sp)
 	free(s->gone);
 	if (s->db.env != NULL)
 		db_close(&s->db);
+	else if (s->db.memory_fd >= 0)
+		close(s->db.memory_fd);
 	if (s->sweep.stream != NULL)
 		closedir(s->sweep.stream);
 	if (s->spool_fd >= 0)
@@ -283,6 +294,27 @@ bool
 store_dead(const struct store *s)
 {
 	return s->db.dead;
+}
+
+void
+store_on_progress(struct store *s, void (*progress)(void *arg, uint64_t done),
+    void *arg)
+{
+	s->progress = progress;
+	s->progress_arg = arg;
+}
+
+void
+store_tell_progress(struct store *s, uint64_t done)
+{
+	if (s->progress != NULL)
+		s->progress(s->progress_arg, done);
+}
+
+int
+store_memory_fd(void)
+{
+	return db_memory_fd();
 }
 
 uint64_t

@@ -10,7 +10,7 @@
  *   lane      lane4             version, key text, state octets
  *   history   time8 id8         finished deliveries
  *   quarantine id8              what could not be read, as it was
- *   meta      name              "schema", "counters", ...
+ *   meta      name              "schema", "counters", "due" and a lane...
  * Large bodies: SPOOL/xx/ID, xx the bits 32 to 39 of the id in hex.
  * A due entry (lane, time, id) stands for the pending recipients of the
  * message whose record says that lane (flag included) and that due time.
@@ -38,9 +38,10 @@ struct store_change;
 #define STORE_LEASED 0x80000000u	/* flag in a due key's lane */
 #define STORE_LANE_MAX 0x7fffffffu
 
-/* Bodies up to this many octets stay in the record's value / in table body;
- * larger ones come as files. */
-#define STORE_SMALL_BODY (8u * 1024)
+/* Bodies up to this many octets stay in the record's value, as far as that
+ * fits in a page beside others; up to the second they are in table body, where
+ * a new state does not have to copy them; larger ones come as files. */
+#define STORE_SMALL_BODY 1280u
 #define STORE_INLINE_MAX (128u * 1024)
 
 /* More history than this is trimmed by store_sweep, the oldest first. */
@@ -55,7 +56,15 @@ struct store_options {
 	void (*wake)(void *arg);
 	void *wake_arg;
 	size_t map_size;		/* 0: as large as is good */
+	/* Of store_memory_fd(), owned by the store; 0: it asks by itself,
+	 * which a confined process may not. */
+	int memory_fd;
 };
+
+/* To be called before the process is confined: how the store watches what it
+ * has in memory.  -1: it cannot, and its map of the database may stay in
+ * memory as far as the kernel likes. */
+int store_memory_fd(void);
 
 /* Opens or creates; makes and preallocates the environment (64 MiB), checks
  * the schema.  NULL with a text that says what to do: a second daemon on the
@@ -94,9 +103,16 @@ void store_put_history(struct store_change *c, uint64_t time, uint64_t id,
 void store_put_lane(struct store_change *c, uint32_t lane, struct slice key,
     struct slice state);
 void store_del_lane(struct store_change *c, uint32_t lane);
+/* A note by name (at most 500 octets; longer ones fail the change with
+ * EINVAL), for what belongs to no message.  Names of the store itself are
+ * "schema" and "counters". */
+void store_put_meta(struct store_change *c, const char *name,
+    struct slice value);
+void store_del_meta(struct store_change *c, const char *name);
 /* Puts the raw value aside and takes the message and its due entries out of
- * the queue (they are searched for, as the record may not tell them); its
- * body parts or file stay.  Where it was still there, one is taken off that
+ * the queue (they are searched for, as the record may not tell them, but not
+ * in a long queue: an entry without a message is nothing to act on, and whoever
+ * meets it takes it out); its body parts or file stay.  Where it was still there, one is taken off that
  * counter (COUNT_KINDS: off none): more than one change may come for the same
  * message. */
 enum store_count { COUNT_QUEUED, COUNT_DEFERRED, COUNT_HELD, COUNT_KINDS };
@@ -154,6 +170,10 @@ size_t store_due_scan(struct store *s, uint32_t lane, uint64_t until,
 bool store_due_next_lane(struct store *s, uint32_t lane,
     struct store_due *first);
 
+/* Entries of one lane (flag included), kept as they come and go: it costs the
+ * same however many there are. */
+uint64_t store_due_count(struct store *s, uint32_t lane);
+
 /* Up to max message ids above `after`, in order of arrival. */
 size_t store_list(struct store *s, uint64_t after, uint64_t *ids,
     size_t max);
@@ -166,11 +186,29 @@ int64_t store_counter(struct store *s, enum store_count which);
 /* Calls with each lane's record; damaged ones are left out. */
 void store_each_lane(struct store *s, void (*each)(void *arg, uint32_t lane,
     struct slice key, struct slice state), void *arg);
+/* Calls with each note whose name begins so; what it does may not change the
+ * store.  Few are expected: all are read at once. */
+void store_each_meta(struct store *s, const char *prefix,
+    void (*each)(void *arg, struct slice name, struct slice value),
+    void *arg);
 /* Up to max history values from (time, id) on, newest first when backward. */
 typedef bool store_history_each(void *arg, uint64_t time, uint64_t id,
     struct slice value);
 void store_history(struct store *s, uint64_t since, bool backward,
     store_history_each *each, void *arg);
+
+/* Transactions since the store was opened, their time, and how many changes
+ * shared each; the buckets count those up to the bound and not up to the one
+ * before, the last those beyond all. */
+#define STORE_COMMIT_BOUNDS 10
+struct store_commits {
+	uint64_t n, us, changes;
+	uint64_t by_time[STORE_COMMIT_BOUNDS + 1];
+	uint64_t by_changes[STORE_COMMIT_BOUNDS + 1];
+};
+extern const uint32_t store_commit_us[STORE_COMMIT_BOUNDS];
+extern const uint32_t store_commit_changes[STORE_COMMIT_BOUNDS];
+void store_commits(struct store *s, struct store_commits *out);
 
 /* ---- house keeping ---- */
 
@@ -185,6 +223,10 @@ bool store_sweep(struct store *s, uint64_t history_before);
 uint64_t store_free_octets(struct store *s, uint64_t *size);
 /* The same for a body's file, which finds no room in the database. */
 uint64_t store_free_for_files(struct store *s);
+/* store_verify() and store_backup() tell now and then how many messages they
+ * are done with. */
+void store_on_progress(struct store *s, void (*progress)(void *arg,
+    uint64_t done), void *arg);
 /* Checks every record, CRC, due entry (each points to a pending recipient;
  * each pending recipient that is not held has one), part and file; one line
  * of text per finding.  Returns the number of findings. */

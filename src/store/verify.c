@@ -138,7 +138,7 @@ check_message(struct verify *v, uint64_t id)
 static void
 check_messages(struct verify *v)
 {
-	uint64_t ids[CHUNK], last = 0;
+	uint64_t ids[CHUNK], last = 0, done = 0;
 	size_t n, i;
 
 	/* Id 0 is never given out; a record there is out of reach. */
@@ -146,6 +146,7 @@ check_messages(struct verify *v)
 		for (i = 0; i < n; i++)
 			check_message(v, ids[i]);
 		last = ids[n - 1];
+		store_tell_progress(v->s, done += n);
 	}
 }
 
@@ -214,6 +215,32 @@ check_dues(struct verify *v)
 		}
 	}
 	free(d);
+}
+
+static void
+wrong_count(void *arg, uint32_t lane, uint64_t there, uint64_t noted)
+{
+	struct verify *v = arg;
+	char text[120];
+
+	snprintf(text, sizeof(text), "lane %u%s has %llu due entr%s, and %llu "
+	    "are noted", lane & ~STORE_LEASED, (lane & STORE_LEASED) != 0 ?
+	    " (in flight)" : "", (unsigned long long)there,
+	    there == 1 ? "y" : "ies", (unsigned long long)noted);
+	v->found++;
+	if (v->finding != NULL)
+		v->finding(v->arg, text);
+}
+
+static void
+check_counts(struct verify *v)
+{
+	struct db_txn t;
+
+	if (db_read_begin(&v->s->db, &t) != 0)
+		return;
+	due_counts_check(&t, wrong_count, v);
+	db_read_end(&t);
 }
 
 /* ---- parts, files, the rest ---- */
@@ -332,6 +359,7 @@ store_verify(struct store *s, void (*finding)(void *arg, const char *text),
 
 	check_messages(&v);
 	check_dues(&v);
+	check_counts(&v);
 	check_parts(&v);
 	check_files(&v);
 	check_rest(&v);

@@ -152,20 +152,65 @@ take_batch(struct store *s, struct change_list *list)
 	}
 }
 
+const uint32_t store_commit_us[STORE_COMMIT_BOUNDS] = {
+	1000, 2000, 5000, 10000, 20000, 50000, 100000, 250000, 500000, 1000000
+};
+const uint32_t store_commit_changes[STORE_COMMIT_BOUNDS] = {
+	1, 2, 5, 10, 20, 50, 100, 200, 500, 1000
+};
+
+static size_t
+bucket_of(const uint32_t *bounds, uint64_t v)
+{
+	size_t i;
+
+	for (i = 0; i < STORE_COMMIT_BOUNDS && v > bounds[i]; i++)
+		;
+	return i;
+}
+
+/* With lock held. */
+static void
+count_commit(struct store *s, uint64_t us, uint64_t changes)
+{
+	struct store_commits *k = &s->commits;
+
+	k->n++;
+	k->us += us;
+	k->changes += changes;
+	k->by_time[bucket_of(store_commit_us, us)]++;
+	k->by_changes[bucket_of(store_commit_changes, changes)]++;
+}
+
+void
+store_commits(struct store *s, struct store_commits *out)
+{
+	pthread_mutex_lock(&s->lock);
+	*out = s->commits;
+	pthread_mutex_unlock(&s->lock);
+}
+
 void *
 writer_main(void *arg)
 {
 	struct store *s = arg;
 	struct change_list list;
-	uint64_t reaped = store_now_us(), now;
+	uint64_t reaped = store_now_us(), now, began, took, n;
+	struct store_change *c;
 
 	pthread_mutex_lock(&s->lock);
 	while (wait_batch(s)) {
 		STAILQ_INIT(&list);
 		take_batch(s, &list);
 		pthread_mutex_unlock(&s->lock);
+		n = 0;
+		STAILQ_FOREACH(c, &list, link)
+			n++;
+		began = store_now_us();
 		batch_run(s, &list);
+		took = store_now_us() - began;
 		writer_finish(s, &list);
+		db_map_trim(&s->db);
 		now = store_now_us();
 		if (now - reaped > REAP_EVERY_US) {
 			/* A killed relayctl keeps old pages from reuse. */
@@ -173,6 +218,7 @@ writer_main(void *arg)
 			reaped = now;
 		}
 		pthread_mutex_lock(&s->lock);
+		count_commit(s, took, n);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;

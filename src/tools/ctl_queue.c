@@ -166,6 +166,15 @@ struct action {
 	bool shown;
 };
 
+/* The line is free for other text. */
+static void
+action_quiet(struct action *a)
+{
+	if (a->shown)
+		fprintf(stderr, "\r                    \r");
+	a->shown = false;
+}
+
 static void
 action_item(void *arg, struct slice json)
 {
@@ -183,6 +192,7 @@ action_item(void *arg, struct slice json)
 	}
 	doc = cJSON_ParseWithLength(json.p, json.n);
 	ctl_printable(&text, ctl_get(doc, "text"));
+	action_quiet(a);
 	fprintf(stderr, "relayctl: %s: %s\n", ctl_get(doc, "id"),
 	    strbuf_cstr(&text));
 	strbuf_free(&text);
@@ -243,8 +253,7 @@ ctl_queue_action(struct ctl *c)
 	if (c->transport != NULL)
 		json_text(&w, "transport", c->transport);
 	rc = ctl_request(c, c->cmd->name, strbuf_cstr(&members), &sink);
-	if (a.shown)
-		fprintf(stderr, "\r                    \r");
+	action_quiet(&a);
 	if (rc == CTL_DOWN)
 		rc = ctl_down();
 	else

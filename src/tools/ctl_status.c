@@ -18,10 +18,11 @@ static const struct ctl_column listener_columns[] = {
 static const struct ctl_column transport_columns[] = {
 	{ "Transports", false, 40 }, { "state", false, 0 },
 	{ "active", true, 0 }, { "window", true, 0 }, { "waiting", true, 0 },
-	{ "next", true, 0 }, { "last error", false, 0 },
+	{ "next", true, 0 }, { "why, or last error", false, 0 },
 };
 static const struct ctl_column account_columns[] = {
-	{ "Accounts", false, 40 }, { "state", false, 0 }, { "why", false, 0 },
+	{ "Accounts", false, 40 }, { "state", false, 0 },
+	{ "waiting", true, 0 }, { "next", true, 0 }, { "why", false, 0 },
 };
 
 #define COLUMNS(c) c, sizeof(c) / sizeof((c)[0])
@@ -67,22 +68,28 @@ print_listeners(const cJSON *list)
 	ctl_table_end(&t);
 }
 
+/* When something happens by itself: a probe, or mail that is due. */
+static const char *
+next_text(const cJSON *o, char buf[CTL_AGE_LEN])
+{
+	const char *key = ctl_state_bad(o) ? "next_probe" : "next_attempt";
+	uint64_t at = ctl_time(ctl_get(o, key)), now = clock_real_ms();
+
+	if (at == 0 || strcmp(ctl_get(o, "state"), "paused") == 0)
+		return "-";
+	return at <= now ? "now" : ctl_age(at - now, buf);
+}
+
 static void
 transport_row(struct ctl_table *t, const cJSON *o)
 {
-	char active[24], window[24], waiting[24], next[CTL_AGE_LEN] = "-";
-	uint64_t due = ctl_time(ctl_get(o, "next_attempt"));
-	uint64_t now = clock_real_ms();
+	char active[24], window[24], waiting[24], next[CTL_AGE_LEN];
 	const char *why = ctl_get(o, "why");
 	const char *cells[] = { ctl_get(o, "name"), ctl_get(o, "state"),
 	    number(o, "active", active), number(o, "window", window),
-	    number(o, "waiting", waiting), next,
+	    number(o, "waiting", waiting), next_text(o, next),
 	    why[0] != 0 ? why : ctl_get(o, "last_error") };
 
-	if (due != 0 && due <= now)
-		cells[5] = "due";
-	else if (due != 0)
-		ctl_age(due - now, next);
 	ctl_table_row(t, cells);
 }
 
@@ -100,7 +107,9 @@ print_transports(const cJSON *list)
 static void
 account_row(struct ctl_table *t, const cJSON *o)
 {
+	char waiting[24], next[CTL_AGE_LEN];
 	const char *cells[] = { ctl_get(o, "name"), ctl_get(o, "state"),
+	    number(o, "waiting", waiting), next_text(o, next),
 	    ctl_get(o, "why") };
 
 	ctl_table_row(t, cells);
@@ -117,6 +126,29 @@ print_accounts(const cJSON *list)
 	cJSON_ArrayForEach(o, list)
 		account_row(t, o);
 	ctl_table_end(&t);
+}
+
+/* One line for each that takes no mail. */
+static bool
+print_to_do(const char *kind, const cJSON *list, bool begun)
+{
+	struct strbuf out = STRBUF_INIT;
+	const cJSON *o;
+
+	cJSON_ArrayForEach(o, list) {
+		/* An account's own transport is told of as the account. */
+		if (!ctl_state_bad(o) || (ctl_get(o, "account")[0] != 0 &&
+		    strcmp(ctl_get(o, "state"), "parked") == 0))
+			continue;
+		strbuf_clear(&out);
+		ctl_state_to_do(kind, o, &out);
+		printf("%s  %s %s, %s: %s\n", begun ? "" : "\nTo do\n",
+		    kind, ctl_get(o, "name"), ctl_get(o, "state"),
+		    strbuf_cstr(&out));
+		begun = true;
+	}
+	strbuf_free(&out);
+	return begun;
 }
 
 static void
@@ -150,6 +182,7 @@ status_item(void *arg, struct slice json)
 	struct ctl *c = arg;
 	uint64_t started, now;
 	char up[CTL_AGE_LEN], stamp[CTL_STAMP_LEN];
+	bool begun;
 	cJSON *doc;
 
 	if (c->json) {
@@ -176,6 +209,9 @@ status_item(void *arg, struct slice json)
 	putchar('\n');
 	print_transports(ctl_get_any(doc, "transports"));
 	print_accounts(ctl_get_any(doc, "accounts"));
+	begun = print_to_do("transport", ctl_get_any(doc, "transports"),
+	    false);
+	(void)print_to_do("account", ctl_get_any(doc, "accounts"), begun);
 	cJSON_Delete(doc);
 }
 
@@ -266,4 +302,23 @@ ctl_switch(struct ctl *c)
 	strbuf_free(&members);
 	free(sink.text);
 	return rc;
+}
+
+/* ---- metrics ---- */
+
+static void
+print_octets(void *arg, struct slice octets)
+{
+	(void)arg;
+	fwrite(octets.p, 1, octets.n, stdout);
+}
+
+int
+ctl_metrics(struct ctl *c)
+{
+	struct ctl_sink sink = { .arg = c, .data = print_octets };
+	int rc = ctl_request(c, "metrics", NULL, &sink);
+
+	free(sink.text);
+	return rc == CTL_DOWN ? ctl_down() : rc;
 }

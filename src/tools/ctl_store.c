@@ -16,12 +16,46 @@
 #include "store/backup.h"
 #include "tools/relayctl.h"
 
+/* ---- progress, on a terminal ---- */
+
+struct progress {
+	uint64_t total;
+	bool shown;
+};
+
+static void
+progress_line(void *arg, uint64_t done)
+{
+	struct progress *p = arg;
+
+	fprintf(stderr, "\r%llu of %llu messages ", (unsigned long long)done,
+	    (unsigned long long)p->total);
+	p->shown = true;
+}
+
+static void
+progress_begin(struct progress *p, struct store *s)
+{
+	*p = (struct progress){ .total = store_total(s) };
+	if (isatty(STDERR_FILENO))
+		store_on_progress(s, progress_line, p);
+}
+
+static void
+progress_end(struct progress *p)
+{
+	if (p->shown)
+		fprintf(stderr, "\r%50s\r", "");
+	p->shown = false;
+}
+
 /* ---- verify ---- */
 
 struct findings {
 	struct ctl *c;
 	struct strbuf json;
 	struct json_writer w;
+	struct progress p;
 };
 
 static void
@@ -34,6 +68,7 @@ finding(void *arg, const char *text)
 		json_text(&f->w, NULL, text);
 		return;
 	}
+	progress_end(&f->p);
 	ctl_printable(&out, text);
 	puts(out.p);
 	strbuf_free(&out);
@@ -55,7 +90,9 @@ ctl_queue_verify(struct ctl *c)
 	f.w = json_to(&f.json);
 	json_object(&f.w, NULL);
 	json_array(&f.w, "findings");
+	progress_begin(&f.p, s);
 	n = store_verify(s, finding, &f);
+	progress_end(&f.p);
 	messages = store_total(s);
 	store_close(&s);
 	json_close_array(&f.w);
@@ -86,14 +123,17 @@ static int
 backup_to(struct ctl *c, int fd, const char *path)
 {
 	struct err e = { 0, "" };
+	struct progress p;
 	struct store *s;
 	int rc;
 
 	s = ctl_store_open(c, &rc);
 	if (s == NULL)
 		return rc;
+	progress_begin(&p, s);
 	if (store_backup(s, fd, missing, NULL, &e) < 0)
 		rc = ctl_error(CTL_NONE, "%s: %s", path, e.text);
+	progress_end(&p);
 	store_close(&s);
 	return rc;
 }

@@ -166,54 +166,111 @@ print_way(const struct chain *ch, const cJSON *m)
 	ctl_why_print(ch->now);
 }
 
-/* What happens next, and what somebody must do. */
+/* ---- what happens next, and what somebody must do ---- */
+
+struct outlook {
+	struct strbuf waits_for, next, to_do;
+};
+
 static void
-print_next(const struct chain *ch, const cJSON *m)
+outlook_free(struct outlook *o)
 {
-	const cJSON *t = ctl_get_any(ch->doc, "transport");
-	const char *status = ctl_get(m, "status");
-	const char *state = ctl_get(t, "state");
+	strbuf_free(&o->waits_for);
+	strbuf_free(&o->next);
+	strbuf_free(&o->to_do);
+}
+
+static void
+look_at_place(struct outlook *o, const char *kind, const cJSON *place)
+{
+	ctl_state_what(kind, place, &o->waits_for);
+	ctl_state_next(kind, place, &o->next);
+	ctl_state_to_do(kind, place, &o->to_do);
+}
+
+static void
+look_at_due(struct outlook *o, const cJSON *m)
+{
 	uint64_t next = ctl_time(ctl_get(m, "next_attempt"));
 	uint64_t now = clock_real_ms();
-	char stamp[CTL_STAMP_LEN], age[CTL_AGE_LEN], until[CTL_STAMP_LEN];
+	char stamp[CTL_STAMP_LEN], age[CTL_AGE_LEN];
+
+	if (next <= now)
+		strbuf_puts(&o->next, "it is due: as soon as its transport "
+		    "has a slot");
+	else
+		strbuf_printf(&o->next, "tried again at %s, in %s",
+		    ctl_stamp(next, stamp), ctl_age(next - now, age));
+}
+
+/* Time that it waits for a place does not count. */
+static void
+add_end(struct outlook *o, const cJSON *m)
+{
+	char stamp[CTL_STAMP_LEN];
+
+	if (ctl_get(m, "expires")[0] != 0)
+		strbuf_printf(&o->next, o->waits_for.n > 0 ?
+		    "; given up no sooner than %s" : "; given up at %s",
+		    ctl_stamp(ctl_time(ctl_get(m, "expires")), stamp));
+}
+
+static void
+look_ahead(const struct chain *ch, const cJSON *m, struct outlook *o)
+{
+	const cJSON *t = ctl_get_any(ch->doc, "transport");
+	const cJSON *a = ctl_get_any(ch->doc, "account");
+	const char *status = ctl_get(m, "status");
 
 	if (strcmp(ctl_get(ch->doc, "where"), "history") == 0) {
-		line("Next", "nothing: this message is finished");
-		return;
+		strbuf_puts(&o->next, "nothing: this message is finished");
+	} else if (strcmp(status, "held") == 0) {
+		strbuf_puts(&o->waits_for, "a human: it is held");
+		strbuf_printf(&o->next, "nothing until `relayctl queue "
+		    "release %s`", ctl_get(m, "id"));
+		strbuf_printf(&o->to_do, "`relayctl queue release %s` when "
+		    "it may go", ctl_get(m, "id"));
+	} else if (strcmp(status, "active") == 0) {
+		strbuf_puts(&o->next, "it is being delivered now");
+	} else if (ctl_state_bad(a)) {
+		look_at_place(o, "account", a);
+		add_end(o, m);
+	} else if (ctl_state_bad(t)) {
+		look_at_place(o, "transport", t);
+		add_end(o, m);
+	} else {
+		look_at_due(o, m);
+		add_end(o, m);
+		if (cJSON_IsFalse(ctl_get_any(t, "configured")))
+			strbuf_puts(&o->to_do, "its transport is not in the "
+			    "configuration: define it, or `relayctl queue "
+			    "move --transport auto`");
 	}
-	if (strcmp(status, "held") == 0) {
-		printf("%-13snothing until `relayctl queue release %s`\n",
-		    "Next", ctl_get(m, "id"));
-		return;
-	}
-	if (strcmp(status, "active") == 0)
-		line("Next", "it is being delivered now");
-	else if (next <= now)
-		line("Next", "it is due: as soon as its transport has a "
-		    "slot");
-	else
-		printf("%-13stried again at %s, in %s; given up at %s\n",
-		    "Next", ctl_stamp(next, stamp), ctl_age(next - now, age),
-		    ctl_stamp(ctl_time(ctl_get(m, "expires")), until));
-	if (strcmp(state, "unreachable") == 0 ||
-	    strcmp(state, "parked") == 0) {
-		struct strbuf out = STRBUF_INIT;
+}
 
-		strbuf_printf(&out, "the transport %s is %s", ctl_get(t,
-		    "name"), state);
-		add_part(&out, ": ", ctl_get(t, "why"));
-		line("To do", out.p);
-		strbuf_free(&out);
-	} else if (strcmp(state, "gone") == 0) {
-		line("To do", "its transport is not in the configuration: "
-		    "define it, or `relayctl queue move --transport auto`");
-	}
+static void
+print_outlook(const struct outlook *o)
+{
+	if (o->waits_for.n > 0)
+		line("Waits for", strbuf_cstr(&o->waits_for));
+	line("Next", strbuf_cstr(&o->next));
+	if (o->to_do.n > 0)
+		line("To do", strbuf_cstr(&o->to_do));
+}
+
+static void
+add_outlook(cJSON *to, const char *key, const struct strbuf *text)
+{
+	if (text->n > 0)
+		cJSON_AddStringToObject(to, key, strbuf_cstr(text));
+	else
+		cJSON_AddNullToObject(to, key);
 }
 
 /* The object `why` for a message: what was stored, completed by what the
  * configuration says. */
 static void
-print_json(const struct chain *ch, const cJSON *m)
+print_json(const struct chain *ch, const cJSON *m, const struct outlook *o)
 {
 	static const char *const fixed[] = { "transports", "host", "port",
 	    "tls", "username", "considered" };
@@ -231,6 +288,9 @@ print_json(const struct chain *ch, const cJSON *m)
 		cJSON_AddItemToObject(out, fixed[i], ch->now != NULL ?
 		    cJSON_Duplicate(ctl_get_any(ch->now, fixed[i]), 1) :
 		    cJSON_CreateNull());
+	add_outlook(out, "waits_for", &o->waits_for);
+	add_outlook(out, "next", &o->next);
+	add_outlook(out, "to_do", &o->to_do);
 	cJSON_AddItemToObject(out, "known", cJSON_Duplicate(ch->doc, 1));
 	text = cJSON_PrintUnformatted(out);
 	puts(text);
@@ -242,6 +302,7 @@ int
 ctl_why_message(struct ctl *c)
 {
 	struct chain ch = { .c = c };
+	struct outlook outlook = { STRBUF_INIT, STRBUF_INIT, STRBUF_INIT };
 	struct ctl_sink sink = { .arg = &ch, .item = keep_item };
 	struct strbuf members = STRBUF_INIT;
 	struct json_writer w = json_to(&members);
@@ -262,16 +323,18 @@ ctl_why_message(struct ctl *c)
 	clock_update();
 	m = ctl_get_any(ch.doc, "message");
 	ask_routes(&ch, m);
+	look_ahead(&ch, m, &outlook);
 	if (c->json) {
-		print_json(&ch, m);
+		print_json(&ch, m, &outlook);
 	} else {
 		print_origin(&ch, m);
 		line("Account", ctl_get(m, "account")[0] != 0 ?
 		    ctl_get(m, "account") : "none");
 		print_recipients(m);
 		print_way(&ch, m);
-		print_next(&ch, m);
+		print_outlook(&outlook);
 	}
+	outlook_free(&outlook);
 	cJSON_Delete(ch.doc);
 	cJSON_Delete(ch.now);
 	return 0;

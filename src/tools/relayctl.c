@@ -57,12 +57,16 @@ static const struct ctl_command commands[] = {
 	    ctl_transport_list, TAKES_JSON, 0, 0 },
 	{ "transport test", "NAME", "", ctl_transport_test, TAKES_ANYTHING,
 	    1, -1 },
-	{ "transport pause", "NAME", "", ctl_switch, 0, 1, 1 },
-	{ "transport resume", "NAME", "", ctl_switch, 0, 1, 1 },
+	{ "transport pause", "NAME", "its mail waits until resume", ctl_switch,
+	    0, 1, 1 },
+	{ "transport resume", "NAME", "undoes pause; tried at once where parked",
+	    ctl_switch, 0, 1, 1 },
 	{ "account list", "", "accounts and their state", ctl_account_list,
 	    TAKES_JSON, 0, 0 },
-	{ "account pause", "NAME", "", ctl_switch, 0, 1, 1 },
-	{ "account resume", "NAME", "", ctl_switch, 0, 1, 1 },
+	{ "account pause", "NAME", "its mail waits until resume", ctl_switch,
+	    0, 1, 1 },
+	{ "account resume", "NAME", "undoes pause; tried at once where parked",
+	    ctl_switch, 0, 1, 1 },
 	{ "config check", "[FILE]", "is it right?", ctl_config_check, 0,
 	    0, 1 },
 	{ "config show", "[FILE]", "as it is understood, without secrets",
@@ -87,7 +91,8 @@ static const struct ctl_command commands[] = {
 	    1, -1 },
 	{ "providers", "[NAME]", "", ctl_providers, TAKES_ANYTHING, 0, -1 },
 	{ "setup", "", "", ctl_later, TAKES_ANYTHING, 0, -1 },
-	{ "metrics", "", "", ctl_later, TAKES_ANYTHING, 0, -1 },
+	{ "metrics", "", "everything in numbers, for Prometheus",
+	    ctl_metrics, 0, 0, 0 },
 	{ "dashboard token", "", "", ctl_later, TAKES_ANYTHING, 0, -1 },
 };
 
@@ -107,7 +112,7 @@ usage(FILE *to)
 	    CONF_FILE);
 	for (i = 0; i < N_COMMANDS; i++)
 		if (commands[i].help[0] != 0)
-			fprintf(to, "  %-16s %s\n", commands[i].name,
+			fprintf(to, "  %-17s %s\n", commands[i].name,
 			    commands[i].help);
 	fprintf(to, "\nSELECTORS: --from PATTERN --to PATTERN --account NAME "
 	    "--transport NAME\n"

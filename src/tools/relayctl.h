@@ -130,6 +130,16 @@ const char *ctl_reply(const cJSON *message);
 #define CTL_STAMP_LEN 20
 char *ctl_stamp(uint64_t ms, char buf[CTL_STAMP_LEN]);
 
+/* ---- ctl_state.c ---- */
+/* kind: "transport" or "account"; o: its object as status has it. */
+bool ctl_state_bad(const cJSON *o);
+/* How it is, since when and why. */
+void ctl_state_what(const char *kind, const cJSON *o, struct strbuf *out);
+/* What happens by itself. */
+void ctl_state_next(const char *kind, const cJSON *o, struct strbuf *out);
+/* What somebody can do. */
+void ctl_state_to_do(const char *kind, const cJSON *o, struct strbuf *out);
+
 /* ---- ctl_table.c ---- */
 
 struct ctl_column {
@@ -180,6 +190,7 @@ int ctl_mailq(struct ctl *c);
 int ctl_history(struct ctl *c);
 int ctl_log(struct ctl *c);
 int ctl_status(struct ctl *c);
+int ctl_metrics(struct ctl *c);
 int ctl_transport_list(struct ctl *c);
 int ctl_account_list(struct ctl *c);
 int ctl_switch(struct ctl *c);

@@ -283,15 +283,13 @@ static void
 what_comes_later_says_so(void **state)
 {
 	static const char *const global[] = {
-		"probe 5s", "probe-auth 5m",
-		"login-file /etc/x", "metrics 127.0.0.1:1",
-		"dashboard 127.0.0.1:1", "token-server unix:/x { }",
-		"alert { to a@b.test }"
+		"login-file /etc/x",
+		"dashboard 127.0.0.1:1", "token-server unix:/x { }"
 	};
 	static const char *const transport[] = {
 		"direct", "lmtp h:24", "mda cat", "provider google",
 		"socks5 h:1080", "oauth2 token-file x", "spf-check off",
-		"rate 1/1s", "daily 5", "probe 5s", "port 2525"
+		"port 2525"
 	};
 	struct strbuf text = STRBUF_INIT, words = STRBUF_INIT;
 	size_t i;

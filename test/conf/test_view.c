@@ -23,6 +23,7 @@ static const char text[] =
     "password geheim3 }\n"
     "transport up { smarthost up.test; connections 3 }\n"
     "domain d.test { route via up }\n"
+    "alert { to boss@s.test; via up; after 5m; command \"cat geheim4\" }\n"
     "route larger 1M login old via shop@s.test up\n"
     "route via up\n";
 
@@ -106,7 +107,7 @@ the_queue_knows_routes_and_limits(void **state)
 
 	(void)state;
 	assert_int_equal(c->n_routes, 2);
-	assert_int_equal(c->routes[1].where.line, 13);
+	assert_int_equal(c->routes[1].where.line, 14);
 	assert_int_equal(c->routes[0].via_index[1],
 	    conf_transport_find(c, "up"));
 	assert_int_equal(c->n_domains, 1);
@@ -121,6 +122,12 @@ the_queue_knows_routes_and_limits(void **state)
 	assert_string_equal(c->postmaster, "admin@elsewhere.test");
 	assert_string_equal(c->clients[0].account, "scans");
 	assert_int_equal(c->n_listens, 1);
+	/* What is run is monitor's. */
+	assert_true(c->alert.set && c->alert.has_command);
+	assert_string_equal(c->alert.to, "boss@s.test");
+	assert_string_equal(c->alert.via, "up");
+	assert_int_equal(c->alert.after, 300000);
+	assert_null(c->alert.command);
 	conf_free(&c);
 }
 

@@ -157,11 +157,13 @@ on_ended(void *arg, enum smtp_client_end how, struct job *left,
     const char *text)
 {
 	static const char *const ends[] = { "unreachable", "tls",
-		"credential", "again", "closed" };
+		"credential", "full", "shut", "again", "closed" };
 	struct play *p = arg;
 
 	note(p, ends[how]);
-	assert_int_equal(left != NULL, how == SMTP_END_AGAIN);
+	if (how != SMTP_END_FULL)
+		assert_int_equal(left != NULL, how == SMTP_END_AGAIN ||
+		    how == SMTP_END_SHUT);
 	job_free(&left);
 	if (how != SMTP_END_CLOSED) {
 		strbuf_clear(&p->text);
@@ -385,8 +387,8 @@ make_auth(struct play *p)
 static void
 set_up(struct play *p)
 {
-	static const struct smtp_client_events ev = { on_ready, on_done_event,
-		on_ended };
+	static const struct smtp_client_events ev = { on_ready, NULL,
+		on_done_event, on_ended };
 	static const struct conn_events server = { NULL, NULL,
 		server_secured, server_closed };
 	const struct dialogue *d = p->d;

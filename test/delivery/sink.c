@@ -59,7 +59,8 @@ command(struct sink_session *ss, struct slice line)
 		ss->no_tls = true;
 	} else if (verb(line, "MAIL")) {
 		if (!s->hold_mail)
-			conn_puts(ss->conn, "250 2.1.0 ok\r\n");
+			conn_printf(ss->conn, "%s\r\n", s->mail_from ?
+			    s->mail_from : "250 2.1.0 ok");
 	} else if (verb(line, "RCPT")) {
 		s->rcpts++;
 		if (s->hold_mail)
@@ -143,7 +144,8 @@ on_accept(void *arg, int fd, const struct sockaddr_storage *peer)
 		s->open_max = s->open;
 	ss->conn = conn_new(s->loop, fd, &ev, ss);
 	conn_printf(ss->conn, "%s\r\n", s->greeting ? s->greeting :
-	    "220 sink");
+	    s->allowed != 0 && s->open > s->allowed ?
+	    "432 4.3.2 too many connections" : "220 sink");
 }
 
 void

@@ -15,7 +15,10 @@ struct sink {
 	/* set before or between sessions */
 	const char *greeting;		/* NULL: "220 sink" */
 	const char *final;		/* NULL: "250 2.0.0 ok" */
+	const char *mail_from;		/* NULL: "250 2.1.0 ok" */
 	const char *rcpt;		/* NULL: "250 2.1.5 ok" */
+	unsigned allowed;		/* connections; 0: any number.  More
+					 * get a 432 */
 	bool starttls;			/* offered, but the handshake fails */
 	bool hold;			/* no reply to the message */
 	bool hold_mail;			/* no reply from MAIL on */

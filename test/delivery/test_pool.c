@@ -26,6 +26,8 @@ struct world {
 	struct strbuf results;		/* "CLASS:CODE " of each */
 	struct strbuf text;		/* of the last */
 	struct strbuf remote;
+	unsigned connections, setbacks;	/* what queue says */
+	struct job_news news;		/* what the last result said */
 };
 
 static unsigned closed_port;
@@ -104,6 +106,8 @@ on_done(void *arg, struct job *j)
 	uint32_t i;
 
 	w->done++;
+	if (j->news != NULL)
+		w->news = *j->news;
 	TAILQ_REMOVE(&w->jobs, j, all);
 	for (i = 0; i < j->m.n_rcpt && j->open == 0; i++)
 		strbuf_printf(&w->results, "%d:%u ", j->class,
@@ -115,8 +119,8 @@ on_done(void *arg, struct job *j)
 	job_free(&j);
 }
 
-static void
-submit_as(struct world *w, const char *helo, uint32_t n_rcpt)
+static struct job *
+job(struct world *w, const char *helo, uint32_t n_rcpt)
 {
 	static const char body[] = "Subject: x\r\n\r\nhello\r\n";
 	struct msg_job_rcpt rcpt[20];
@@ -124,6 +128,7 @@ submit_as(struct world *w, const char *helo, uint32_t n_rcpt)
 		.id = 1, .transport = (char *)"t", .from = (char *)"s@example",
 		.helo = (char *)(uintptr_t)helo,
 		.trace = (char *)"Received: x\r\n",
+		.connections = w->connections, .setbacks = w->setbacks,
 		.body_size = sizeof(body) - 1,
 		.body_crc = crc32c(0, body, sizeof(body) - 1),
 		.rcpt = rcpt, .n_rcpt = n_rcpt
@@ -148,9 +153,15 @@ submit_as(struct world *w, const char *helo, uint32_t n_rcpt)
 	j->done = on_done;
 	j->arg = w;
 	TAILQ_INSERT_TAIL(&w->jobs, j, all);
+	return j;
+}
+
+static void
+submit_as(struct world *w, const char *helo, uint32_t n_rcpt)
+{
 	if (w->pool == NULL)
 		w->pool = pool_new(&w->env, &w->t);
-	pool_submit(w->pool, j);
+	pool_submit(w->pool, job(w, helo, n_rcpt));
 }
 
 static void
@@ -520,12 +531,229 @@ abandoned_after_the_dot_it_goes_on(void **state)
 	run(w, 1);
 }
 
+/* What queue has said counts until something else is learnt. */
+static void
+queue_says_how_many(void **state)
+{
+	struct world *w = *state;
+	int i;
+
+	w->connections = 2;
+	for (i = 0; i < 10; i++)
+		submit(w);
+	run(w, 10);
+	assert_int_equal(w->sink[0].open_max, 2);
+	assert_int_equal(w->news.sessions, 2);
+	assert_int_equal(w->news.setbacks, 0);
+	w->connections = 4;
+	for (i = 0; i < 10; i++)
+		submit(w);
+	run(w, 20);
+	assert_int_equal(w->sink[0].open_max, 4);
+	/* Fewer: those that are idle say goodbye. */
+	w->connections = 1;
+	submit(w);
+	run(w, 21);
+	UNTIL(w, w->sink[0].quits == 3);
+	assert_int_equal(w->sink[0].open, 1);
+}
+
+static void
+one_too_many_is_nobodys_failure(void **state)
+{
+	struct world *w = *state;
+	int i;
+
+	w->sink[0].allowed = 3;
+	w->connections = 3;
+	for (i = 0; i < 10; i++)
+		submit(w);
+	run(w, 10);
+	w->connections = 10;
+	for (i = 0; i < 20; i++)
+		submit(w);
+	run(w, 30);
+	assert_int_equal(w->sink[0].messages, 30);
+	assert_null(strstr(strbuf_cstr(&w->results), "4"));
+	assert_true(w->news.setbacks > 0 && w->news.full);
+	assert_int_equal(w->news.held, 3);
+	/* Until queue has heard of it, its old number is of no use. */
+	i = (int)w->sink[0].accepted;
+	submit(w);
+	run(w, 31);
+	assert_int_equal(w->sink[0].accepted, i);
+	assert_int_equal(w->news.sessions, 3);
+}
+
+static void
+one_too_many_where_there_is_no_other(void **state)
+{
+	struct world *w = *state;
+
+	w->sink[0].greeting = "432 4.3.2 too many connections";
+	submit(w);
+	run(w, 1);
+	results_are(w, "1:450 ");
+	assert_true(w->news.full);
+	assert_int_equal(w->news.held, 0);
+}
+
+/* One that fails in another way, while others serve. */
+static void
+who_fails_beside_others_waits_for_them(void **state)
+{
+	struct world *w = *state;
+	int i;
+
+	w->connections = 2;
+	for (i = 0; i < 4; i++)
+		submit(w);
+	run(w, 4);
+	w->connections = 5;
+	w->sink[0].greeting = "554 5.3.0 go away";
+	for (i = 0; i < 20; i++)
+		submit(w);
+	run(w, 24);
+	assert_int_equal(w->sink[0].messages, 24);
+	assert_null(strstr(strbuf_cstr(&w->results), "4"));
+	assert_true(w->news.setbacks > 0 && !w->news.full);
+	assert_in_range(w->sink[0].accepted, 3, 8);
+}
+
+/* It fails before the other is known to serve. */
+static void
+who_fails_while_others_are_on_their_way_waits_for_them(void **state)
+{
+	struct world *w = *state;
+
+	w->connections = 2;
+	w->sink[0].greeting = "220-wait";
+	submit(w);
+	UNTIL(w, w->sink[0].accepted == 1);
+	w->sink[0].greeting = "554 5.3.0 go away";
+	submit(w);
+	UNTIL(w, w->sink[0].accepted == 2 && w->sink[0].open == 1);
+	assert_int_equal(w->done, 0);
+	/* That one is of no use, either; nobody tries a third time. */
+	sink_cut(&w->sink[0]);
+	run(w, 2);
+	results_are(w, "1:450 1:450 ");
+	assert_int_equal(w->sink[0].accepted, 2);
+}
+
+/* The place of one that leaves is not taken before the server knows. */
+static void
+one_that_leaves_counts_until_it_is_gone(void **state)
+{
+	struct world *w = *state;
+	int i;
+
+	w->t.connections = 2;
+	w->t.messages_per_connection = 1;
+	for (i = 0; i < 20; i++)
+		submit(w);
+	run(w, 20);
+	assert_int_equal(w->sink[0].accepted, 20);
+	assert_int_equal(w->sink[0].open_max, 2);
+	UNTIL(w, w->sink[0].quits == 20 && pool_is_empty(w->pool));
+}
+
+static void
+closed_at_its_first_mail_is_an_answer_to_the_message(void **state)
+{
+	struct world *w = *state;
+
+	w->sink[0].mail_from = "421 4.7.0 not from you";
+	submit(w);
+	run(w, 1);
+	results_are(w, "0:421 ");
+	assert_int_equal(w->sink[0].accepted, 1);
+}
+
+static void
+too_many_at_mail_and_no_other_is_the_hosts(void **state)
+{
+	struct world *w = *state;
+
+	w->t.n_hosts = 2;
+	w->sink[0].mail_from = "432 4.3.2 concurrent connections exceeded";
+	submit(w);
+	run(w, 1);
+	results_are(w, "0:250 ");
+	assert_int_equal(w->sink[1].messages, 1);
+}
+
+/* A message that a server closes upon, whoever else lives, is not tried for
+ * ever. */
+static void
+too_many_at_mail_is_believed_a_few_times(void **state)
+{
+	struct world *w = *state;
+
+	w->connections = 2;
+	w->sink[0].hold = true;
+	submit(w);
+	UNTIL(w, w->sink[0].messages == 1);
+	w->sink[0].mail_from = "421 4.7.0 not this one";
+	submit(w);
+	UNTIL(w, w->sink[0].accepted == 2 && w->sink[0].open == 1);
+	/* It waits for the one that lives. */
+	assert_int_equal(w->done, 0);
+	assert_int_equal(w->news.setbacks, 0);
+	sink_cut(&w->sink[0]);
+	run(w, 2);
+	results_are(w, "0:451 0:421 ");
+	assert_int_equal(w->news.setbacks, 2);
+}
+
+/* Two pools, and a descriptor for one session. */
+static void
+a_descriptor_goes_to_who_needs_it(void **state)
+{
+	struct world *w = *state;
+	struct conf_transport t = w->t;
+	struct pool *first;
+
+	w->env.sessions_max = 1;
+	t.hosts = &w->hosts[1];
+	submit(w);
+	run(w, 1);
+	first = w->pool;
+	/* The other's idle session gives way. */
+	w->pool = pool_new(&w->env, &t);
+	submit(w);
+	run(w, 2);
+	assert_int_equal(w->sink[1].messages, 1);
+	UNTIL(w, w->sink[0].quits == 1);
+	/* The other's busy one is waited for. */
+	w->sink[1].hold = true;
+	submit(w);
+	UNTIL(w, w->sink[1].messages == 2);
+	pool_submit(first, job(w, NULL, 1));
+	loop_turn(w->loop, false);
+	assert_int_equal(w->sink[0].accepted, 1);
+	sink_cut(&w->sink[1]);
+	run(w, 4);
+	assert_int_equal(w->sink[0].messages, 2);
+	pool_free(&first);
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(one_connection_serves_many),
+		T(queue_says_how_many),
+		T(one_too_many_is_nobodys_failure),
+		T(one_too_many_where_there_is_no_other),
+		T(who_fails_beside_others_waits_for_them),
+		T(a_descriptor_goes_to_who_needs_it),
+		T(closed_at_its_first_mail_is_an_answer_to_the_message),
+		T(too_many_at_mail_and_no_other_is_the_hosts),
+		T(too_many_at_mail_is_believed_a_few_times),
+		T(who_fails_while_others_are_on_their_way_waits_for_them),
+		T(one_that_leaves_counts_until_it_is_gone),
 		T(no_more_connections_than_allowed),
 		T(nor_to_one_host),
 		T(a_worn_session_is_replaced),

@@ -263,6 +263,45 @@ refusals(void **state)
 	dialogue_run_all(d, COUNT(d));
 }
 
+/* Whether the session is one too many, its owner knows. */
+static void
+one_too_many(void **state)
+{
+	static const struct dialogue d[] = {
+		{ .name = "at the greeting",
+		  .script = "S: 421 4.7.0 later\nWAIT",
+		  .events = "full", .text = "421 4.7.0 later" },
+		{ .name = "at the greeting, and it goes on to listen",
+		  .script = "S: 450 4.3.2 not now\nC: QUIT\n",
+		  .events = "full", .text = "greeting refused: 450" },
+		{ .name = "for good, as some say it",
+		  .script = "S: 554 5.7.1 too many connections\nC: QUIT\n",
+		  .events = "full" },
+		{ .name = "at EHLO",
+		  .script = HELLO "S: 432 4.3.2 concurrent connections\n"
+		  "C: QUIT\n",
+		  .events = "full", .text = "EHLO refused: 432" },
+		{ .name = "at MAIL",
+		  .script = PLAIN MAIL "S: 432 4.3.2 Concurrent connections "
+		  "limit exceeded\nC: QUIT\n",
+		  .events = "ready full", .text = "432 4.3.2" },
+		{ .name = "closed at the first MAIL, no word why",
+		  .script = PLAIN MAIL "S: 421 4.7.0 bye\n",
+		  .events = "ready shut", .text = "421 4.7.0 bye" },
+		{ .name = "after the message, as one provider says it",
+		  .script = PLAIN OPEN BODY
+		  "S: 432 4.3.2 sender thread limit exceeded\nC: QUIT\n",
+		  .events = "ready full", .text = "432 4.3.2" },
+		{ .name = "another 4xx to MAIL is the message's",
+		  .script = PLAIN MAIL "S: 450 4.7.1 slow down\n"
+		  "C: RSET\n" OK,
+		  .events = "ready " SETTLED("450/4.7.1") " ready" },
+	};
+
+	(void)state;
+	dialogue_run_all(d, COUNT(d));
+}
+
 static void
 unreachable(void **state)
 {
@@ -270,9 +309,6 @@ unreachable(void **state)
 		{ .name = "no service at the greeting",
 		  .script = "S: 554 no service\nC: QUIT\n",
 		  .events = "unreachable", .text = "554 no service" },
-		{ .name = "too many connections",
-		  .script = "S: 421 4.7.0 later\nWAIT",
-		  .events = "unreachable", .text = "421 4.7.0 later" },
 		{ .name = "a strange greeting",
 		  .script = "S: 250 hello\nC: QUIT\n",
 		  .events = "unreachable" },
@@ -479,6 +515,7 @@ main(void)
 		cmocka_unit_test(sent_ahead),
 		cmocka_unit_test(several_recipients),
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(one_too_many),
 		cmocka_unit_test(unreachable),
 		cmocka_unit_test(lost),
 		cmocka_unit_test(liars),

@@ -126,7 +126,8 @@ on_ended(void *arg, enum smtp_client_end how, struct job *left,
 	struct fuzz *f = arg;
 
 	(void)text;
-	check((left != NULL) == (how == SMTP_END_AGAIN));
+	check((left != NULL) == (how == SMTP_END_AGAIN ||
+	    how == SMTP_END_SHUT) || how == SMTP_END_FULL);
 	if (left != NULL) {
 		check(left->open > 0);
 		f->finished++;
@@ -245,7 +246,7 @@ play(struct fuzz *f, const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct smtp_client_events ev = { on_ready, on_done,
+	static const struct smtp_client_events ev = { on_ready, NULL, on_done,
 		on_ended };
 	struct fuzz f = { .fd = -1 };
 	struct conf_transport t = { .name = (char *)"t",

@@ -28,7 +28,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	s = slice_of(data + 1, size - 1);
-	switch (data[0] % 16) {
+	switch (data[0] % 18) {
 	case 0:
 		TRY(role, (void)0);
 		break;
@@ -73,6 +73,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 14:
 		TRY(secret, msg_secret_clear(m));
+		break;
+	case 16:
+		TRY(counts, (void)0);
+		break;
+	case 15:
+		TRY(alert, (void)0);
 		break;
 	default:
 		TRY(secret_done, (void)0);

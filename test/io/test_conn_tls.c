@@ -424,10 +424,68 @@ closing_during_the_handshake_is_quiet(void **state)
 	WAIT_FOR(w.loop, loop_lingering(w.loop) == 0);
 }
 
+/* One connection to the same server after another. */
+static bool
+is_resumed(struct tls_context *server, struct tls_ticket *t)
+{
+	struct err e;
+	bool resumed;
+
+	fx_end_free(&w.s);
+	fx_end_free(&w.c);
+	fx_pair(w.loop, &w.s, &w.c);
+	assert_int_equal(conn_start_tls_server(w.s.conn, server, 0, &e), 0);
+	assert_int_equal(conn_start_tls_client(w.c.conn, w.client,
+	    "mx.example.org", NULL, 0, &e), 0);
+	conn_tls_ticket(w.c.conn, t);
+	conn_puts(w.s.conn, "220 go\r\n");
+	/* The tickets of TLS 1.3 come with the first octets. */
+	WAIT_FOR(w.loop, w.s.secured && w.c.got.n == 8);
+	assert_true(conn_tls_verified(w.c.conn));
+	resumed = conn_tls_resumed(w.c.conn);
+	assert_true(resumed == conn_tls_resumed(w.s.conn));
+	return resumed;
+}
+
+static void
+a_ticket_makes_the_next_handshake_short(void **state)
+{
+	struct tls_ticket *t = tls_ticket_new();
+	struct tls_context *other = fx_server(&w.cert);
+
+	(void)state;
+	assert_false(is_resumed(w.server, t));
+	assert_true(is_resumed(w.server, t));
+	assert_true(is_resumed(w.server, t));
+	/* A server that cannot read it makes an ordinary handshake. */
+	assert_false(is_resumed(other, t));
+	assert_true(is_resumed(other, t));
+	tls_ticket_free(&t);
+	tls_context_free(&other);
+}
+
+static void
+a_ticket_outlives_its_owner(void **state)
+{
+	struct tls_ticket *t = tls_ticket_new();
+	struct err e;
+
+	(void)state;
+	assert_int_equal(conn_start_tls_server(w.s.conn, w.server, 0, &e), 0);
+	assert_int_equal(conn_start_tls_client(w.c.conn, w.client,
+	    "mx.example.org", NULL, 0, &e), 0);
+	conn_tls_ticket(w.c.conn, t);
+	tls_ticket_free(&t);
+	conn_puts(w.s.conn, "220 go\r\n");
+	WAIT_FOR(w.loop, w.c.got.n == 8);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WITH_PAIR(a_ticket_makes_the_next_handshake_short),
+		WITH_PAIR(a_ticket_outlives_its_owner),
 		WITH_PAIR(octets_go_both_ways_after_the_handshake),
 		WITH_PAIR(what_was_pending_goes_in_plain_before_the_handshake),
 		WITH_PAIR(channel_bindings_exist_only_where_they_are_unique),

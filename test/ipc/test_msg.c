@@ -42,6 +42,8 @@ AGAIN(done, (void)0)
 AGAIN(stats, (void)0)
 AGAIN(local, msg_local_clear(m))
 AGAIN(local_done, (void)0)
+AGAIN(alert, (void)0)
+AGAIN(counts, (void)0)
 AGAIN(job, msg_job_clear(m))
 AGAIN(job_done, msg_job_done_clear(m))
 AGAIN(auth, msg_auth_clear(m))
@@ -95,6 +97,9 @@ messages_of_monitor(void **state)
 	holds(&b, again_local);
 	msg_local_done_encode(&b, &(struct msg_local_done){ 75, "no" });
 	holds(&b, again_local_done);
+	msg_alert_encode(&b, &(struct msg_alert){ "parked", "up", true,
+	    "no login" });
+	holds(&b, again_alert);
 }
 
 static void
@@ -110,6 +115,9 @@ messages_of_listener(void **state)
 	s.open[64] = 7;
 	msg_stats_encode(&b, &s);
 	holds(&b, again_stats);
+	msg_counts_encode(&b, &(struct msg_counts){ 2, { { "relay", 3 },
+	    { "tls TLSv1.3", 1ull << 40 } } });
+	holds(&b, again_counts);
 }
 
 static void

@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "conf/load.h"
+#include "queue/control_private.h"
 
 #define TICK_MS 10
 
@@ -94,17 +95,22 @@ job_message(struct rig *r, struct port *port, struct port_message *m,
 static int
 delivery_message(void *arg, struct port_message *m, struct err *e)
 {
-	struct rig *r = arg;
+	struct rig_end *end = arg;
 
-	return job_message(r, r->delivery, m, e);
+	return job_message(end->rig, end->port, m, e);
 }
 
 static void
 delivery_closed(void *arg, const struct err *why)
 {
-	struct rig *r = arg;
+	struct rig_end *end = arg;
+	struct rig *r = end->rig;
 
 	(void)why;
+	if (end->port == r->older) {
+		port_free(&r->older);
+		return;
+	}
 	r->delivery_closed = true;
 	port_free(&r->delivery);
 }
@@ -146,6 +152,21 @@ answer_user(struct rig *r, const struct port_message *m)
 }
 
 static int
+alert_message(struct rig *r, const struct port_message *m)
+{
+	assert_true(r->n_alerts < RIG_ALERTS);
+	assert_int_equal(0, msg_alert_decode(m->data,
+	    &r->alerts[r->n_alerts++]));
+	if (r->no_command)
+		return 0;
+	port_send_reply(r->monitor, MSG_ALERT_DONE, m->ref, slice_of("",
+	    r->busy_commands > 0 ? 1 : 0));
+	if (r->busy_commands > 0)
+		r->busy_commands--;
+	return 0;
+}
+
+static int
 monitor_message(void *arg, struct port_message *m, struct err *e)
 {
 	struct rig *r = arg;
@@ -160,6 +181,8 @@ monitor_message(void *arg, struct port_message *m, struct err *e)
 	case MSG_LOCAL_USER:
 		answer_user(r, m);
 		return 0;
+	case MSG_ALERT:
+		return alert_message(r, m);
 	default:
 		return job_message(r, r->monitor, m, e);
 	}
@@ -257,13 +280,17 @@ rig_add_delivery(struct rig *r)
 	static const struct port_handler h = {
 		delivery_message, delivery_closed, NULL
 	};
+	struct rig_end *end;
 	int fd[2];
 
 	pair(fd);
 	r->delivery_closed = false;
 	r->older = r->delivery;
-	r->delivery = port_new(r->loop, fd[0], "delivery", &h, r);
-	send_peer(r, ROLE_DELIVERY, 0, fd[1]);
+	end = &r->ends[r->slots % 8];
+	end->rig = r;
+	r->delivery = end->port = port_new(r->loop, fd[0], "delivery", &h,
+	    end);
+	send_peer(r, ROLE_DELIVERY, r->slots++, fd[1]);
 }
 
 void
@@ -484,6 +511,10 @@ answer(struct rig_job *j, enum job_class class, const uint16_t *codes,
 	memset(&d, 0, sizeof(d));
 	d.class = (uint8_t)class;
 	d.text = mem_strdup(text);
+	d.sessions = j->sessions;
+	d.setbacks = j->setbacks != 0 ? j->setbacks : j->job.setbacks;
+	d.full = j->full;
+	d.held = j->held;
 	if (class == JOB_SETTLED) {
 		d.remote = mem_strdup("mx.test[192.0.2.1]:25");
 		d.tls = mem_strdup("TLSv1.3 TLS_AES_256_GCM_SHA384");
@@ -623,6 +654,27 @@ rig_op(struct rig *r, void (*op)(struct queue *, uint64_t, queue_op_done *,
 	struct op o = { false, QUEUE_OP_FAILED };
 
 	op(r->queue, id, op_done, &o);
+	rig_until(r, o.there);
+	return o.result;
+}
+
+enum queue_op_result
+rig_steer(struct rig *r, void (*op)(struct queue *, const char *,
+    queue_op_done *, void *), const char *name)
+{
+	struct op o = { false, QUEUE_OP_FAILED };
+
+	op(r->queue, name, op_done, &o);
+	rig_until(r, o.there);
+	return o.result;
+}
+
+enum queue_op_result
+rig_move(struct rig *r, uint64_t id, const char *transport)
+{
+	struct op o = { false, QUEUE_OP_FAILED };
+
+	queue_op_move(r->queue, id, transport, op_done, &o);
 	rig_until(r, o.there);
 	return o.result;
 }

@@ -15,6 +15,12 @@
 #include "store/store.h"
 
 #define RIG_JOBS 512
+#define RIG_ALERTS 64
+
+struct rig_end {		/* a delivery's end of its channel */
+	struct rig *rig;
+	struct port *port;
+};
 
 struct rig_job {		/* what a delivery, or monitor, was given */
 	bool open;		/* not answered yet */
@@ -25,6 +31,9 @@ struct rig_job {		/* what a delivery, or monitor, was given */
 	struct strbuf body;	/* with trace where it is local */
 	uint64_t at;		/* wall ms */
 	size_t grant;
+	uint32_t sessions;	/* that the answer tells of; as do the others */
+	uint32_t setbacks, held;
+	bool full;
 };
 
 struct rig_reply {		/* what a listener was answered */
@@ -39,6 +48,8 @@ struct rig {
 	char spool[64];
 	struct queue *queue;
 	struct port *monitor, *listener, *delivery;
+	struct rig_end ends[8];	/* of deliveries; */
+	uint32_t slots;		/* so many there have been */
 	struct port *older;	/* a delivery that another one replaces */
 	bool listener_closed, delivery_closed, monitor_closed, ready;
 	struct rig_job jobs[RIG_JOBS];
@@ -51,6 +62,10 @@ struct rig {
 	uint8_t user_status;	/* monitor's answer to MSG_LOCAL_USER */
 	char user[128];		/* whom it was asked for last */
 	unsigned questions;
+	struct msg_alert alerts[RIG_ALERTS];	/* commands to be run, */
+	size_t n_alerts;
+	bool no_command;	/* which monitor does not answer, */
+	unsigned busy_commands;	/* or so often with `not now` */
 };
 
 /* conf: statements beyond hostname and spool-directory. */
@@ -112,5 +127,10 @@ char *rig_history(struct rig *r);
 /* An operation, waited for. */
 enum queue_op_result rig_op(struct rig *r, void (*op)(struct queue *,
     uint64_t, queue_op_done *, void *), uint64_t id);
+/* Pause or resume by name; a pin. */
+enum queue_op_result rig_steer(struct rig *r, void (*op)(struct queue *,
+    const char *, queue_op_done *, void *), const char *name);
+enum queue_op_result rig_move(struct rig *r, uint64_t id,
+    const char *transport);
 
 #endif

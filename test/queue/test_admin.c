@@ -200,7 +200,9 @@ take_lane(void *arg, const struct queue_lane_info *info)
 	l->waiting = info->waiting;
 	snprintf(l->error, sizeof(l->error), "%s", info->last_error != NULL ?
 	    info->last_error : "");
-	assert_true(info->unreachable);
+	assert_int_equal(QUEUE_UNREACHABLE, info->state);
+	assert_string_equal("connection refused", info->why);
+	assert_true(info->since > 0 && info->next_probe > info->since);
 }
 
 static void

@@ -233,6 +233,46 @@ an_action_says_when_nothing_matched(void **state)
 }
 
 static void
+pause_and_resume_say_what_they_did(void **state)
+{
+	static const char pause[] = "{\"command\":\"transport pause\","
+	    "\"name\":\"later\"}";
+	static const char resume[] = "{\"command\":\"transport resume\","
+	    "\"name\":\"later\"}";
+	struct world *w = *state;
+
+	ENDS(ask(w, "{\"command\":\"transport pause\"}"), 64);
+	HAS(w->answer.p, "which transport?");
+	ENDS(ask(w, "{\"command\":\"account resume\",\"name\":\"\"}"),
+	    64);
+	ENDS(ask_as_other(w, pause), 77);
+	ENDS(ask(w, pause), 0);
+	HAS(w->answer.p, "transport later is paused: its mail waits until");
+	ENDS(ask(w, pause), 0);
+	HAS(w->answer.p, "transport later was paused already");
+	HAS(ask(w, "{\"command\":\"status\"}"), "\"name\":\"later\","
+	    "\"state\":\"paused\",\"why\":\"");
+	ENDS(ask(w, resume), 0);
+	HAS(w->answer.p, "transport later takes mail again");
+	ENDS(ask(w, resume), 0);
+	HAS(w->answer.p, "was neither paused nor parked nor unreachable");
+	HAS(ask(w, "{\"command\":\"transport list\"}"),
+	    "\"name\":\"later\",\"state\":\"ok\",\"why\":null");
+}
+
+static void
+numbers_are_for_those_who_may_do_all(void **state)
+{
+	struct world *w = *state;
+
+	ENDS(ask_as_other(w, "{\"command\":\"metrics\"}"), 77);
+	ENDS(ask(w, "{\"command\":\"metrics\"}"), 0);
+	HAS(w->answer.p, "smarthostd_queue_messages{status=\"queued\"} ");
+	HAS(w->answer.p, "smarthostd_transport_up{transport=\"later\"} 1");
+	HAS(w->answer.p, "smarthostd_commit_seconds_count ");
+}
+
+static void
 an_action_on_many_goes_on_when_its_client_leaves(void **state)
 {
 	struct world *w = world_new(1000);
@@ -407,6 +447,8 @@ main(void)
 		T(bouncing_all_does_not_bounce_the_reports),
 		T(move_pins_and_unpins),
 		T(an_action_says_when_nothing_matched),
+		T(pause_and_resume_say_what_they_did),
+		T(numbers_are_for_those_who_may_do_all),
 		cmocka_unit_test(
 		    an_action_on_many_goes_on_when_its_client_leaves),
 		T(why_finds_by_id_by_address_and_the_last),

@@ -220,7 +220,8 @@ a_message_that_is_too_old_is_reported(void **state)
 static void
 time_without_a_transport_does_not_count(void **state)
 {
-	struct rig *r = rig_new(ONE "expire 300ms\n");
+	struct rig *r = rig_new(ONE "expire 300ms\n"
+	    "probe-auth 50ms\n");
 	struct rig_job *j;
 	uint64_t start = rig_now();
 

@@ -52,6 +52,12 @@ transports_that_hand_on_to_each_other_do_not_stop(void **state)
 	size_t i;
 
 	(void)state;
+	/* Both can be reached in general. */
+	for (i = 0; i < 2; i++) {
+		send_from(r, i < 1 ? "x@from.test" : "y@from.test");
+		rig_answer(rig_job(r), 250, "ok");
+	}
+	rig_until(r, rig_messages(r) == 0);
 	for (i = 0; i < 4; i++)
 		send_from(r, i < 2 ? "x@from.test" : "y@from.test");
 	for (i = 0; i < 4; i++)
@@ -172,7 +178,8 @@ retries_wait_in_the_store_while_new_mail_waits_in_memory(void **state)
 		rig_settle(r);
 	for (i = 0; i < 8; i++)
 		n += is_leased(r, old[i]);
-	assert_in_range(n, 0, 1);
+	/* One slot, and as many again as there are slots at hand. */
+	assert_in_range(n, 0, 1 + 2);
 	rig_answer(fresh[1], 250, "ok");
 	while (rig_messages(r) > 0) {
 		while (r->next < r->n_jobs)

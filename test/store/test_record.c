@@ -29,6 +29,7 @@ full_record(void)
 	r->held = true;
 	r->warned = true;
 	r->not_counted = UINT64_MAX;
+	r->uncounted_until = 1795000000002;
 	r->body_kind = BODY_PARTS;
 	r->body_size = 70000;
 	r->body_crc = 0xdeadbeef;
@@ -69,6 +70,7 @@ test_what_was_encoded_comes_back(void **state)
 	assert_true(got->held);
 	assert_true(got->warned);
 	assert_true(got->not_counted == UINT64_MAX);
+	assert_true(got->uncounted_until == 1795000000002);
 	assert_int_equal(got->body_kind, BODY_PARTS);
 	assert_int_equal(got->body_size, 70000);
 	assert_int_equal(got->body_crc, 0xdeadbeef);
