@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness.daemon import Daemon  # noqa: E402
+from harness.dns import Names  # noqa: E402
 from harness.sink import Sink  # noqa: E402
 
 
@@ -59,3 +60,11 @@ def sink():
     for s in made:
         s.stop()
     assert not errors, errors
+
+
+@pytest.fixture
+def names():
+    """A scripted name server."""
+    n = Names()
+    yield n
+    n.stop()

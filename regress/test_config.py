@@ -64,16 +64,9 @@ def test_mistakes_name_their_line(text, line, words):
 
 # who builds one of these takes it out of here
 LATER = [
-    "login-file /etc/hostname", "dashboard 127.0.0.1:9101",
-    "token-server unix:/run/t.sock {\nmode 0600\n}", "route via direct",
-    "listen 127.0.0.1:2525 {\n@client-ca /etc/hostname\n}", "listen 127.0.0.1:2525 {\n@proxy-protocol 10.0.0.0/8\n}",
-    "listen 127.0.0.1:2525 {\n@auth-mechanisms SCRAM-SHA-256\n}",
-    "transport x {\n@direct\n}", "transport x {\n@provider gmail\n}", "transport x {\n@lmtp 127.0.0.1:24\n}", 'transport x {\n@mda "/bin/true %u"\n}',
-    "transport x {\n@smarthost mx example.net\n}",
-    "transport x {\nsmarthost a.test\n@socks5 127.0.0.1:1080\n}",
-    "transport x {\nsmarthost a.test\n@spf-check warn\n}", "transport x {\nsmarthost a.test\n@tls-verify dane\n}",
-    'transport x {\nsubmission a.test\nusername u\n@oauth2 token-file /etc/hostname\n}',
-    "account x {\n@rewrite envelope a@here.test\n}", "account x {\n@rewrite-signed on\n}",
+    "dashboard 127.0.0.1:9101",
+    "listen 127.0.0.1:2525 {\n@proxy-protocol 10.0.0.0/8\n}",
+    "listen 127.0.0.1:2525 {\n@auth-mechanisms DIGEST-MD5\n}", "transport x {\nsubmission a.test\n@auth-mechanisms GSSAPI\n}",
 ]
 
 

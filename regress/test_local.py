@@ -173,3 +173,49 @@ def test_mistakes_are_warnings_with_their_lines():
         assert any(x.startswith(f"{where}/al:{line}: warning: ") and words in x for x in said.split("\n")), (line, said)
     status, said, where = check("aliases al\n")
     assert status == 78 and f"{where}/smarthostd.conf:1: {where}/al: " in said
+
+
+@pytest.mark.parametrize("target, warned", [("daemon", False), ("DAEMON", False), ("no-such-user-here", True), ("p@there.test", False)])
+def test_the_postmaster_may_be_any_user(target, warned):
+    """Who the alias leads to must be there, not somebody called postmaster."""
+    status, said, _ = check('aliases al\ntransport local { mda "/bin/cat %u" }\n', {"al": (f"postmaster: {target}\n", 0o644)})
+    assert status == 0 and ("nowhere to go" in said) == warned, said
+
+
+def test_who_is_written_to_twice_gets_one(local):
+    """By a list and by name, in this order or the other."""
+    d = local("list: bin, daemon\n", "transport local { maildir {dir}/mail/%u }\n")
+    (d.dir / "mail").mkdir()
+    (d.dir / "mail").chmod(0o1777)
+    for ident, to in (("a", ["daemon", "list"]), ("b", ["list", "daemon"]), ("c", ['"daemon"', "Daemon", "daemon"])):
+        assert send(d.port, "from@there.test", [f"{name}@here.test" for name in to], message(ident))[0] == 250
+    assert d.wait_empty(15), d.log
+    assert len(d.events("delivery", status="sent")) == 5, d.log
+
+
+def test_a_list_that_is_no_file_keeps_nobody_waiting(local):
+    """Whoever owns a list could put something else there."""
+    d = local("known: k@there.test\n")
+    os.mkfifo(d.dir / "fifo")
+    (d.dir / "list").write_text("a@there.test\n")
+    (d.dir / "aliases").write_text(f"fifo: :include:{d.dir}/fifo\nzero: :include:/dev/zero\ndir: :include:{d.dir}\nlist: :include:{d.dir}/list\n")
+    d.signal(signal.SIGHUP)
+    assert d.wait_event("reload") and until(lambda: rcpt(d, "list@here.test")[0] == 250, 10), d.log
+    for name in ("fifo", "zero", "dir"):
+        assert rcpt(d, f"{name}@here.test")[0] == 451, name
+    assert d.relayctl("status").returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of two users")
+def test_somebody_elses_link_is_not_followed(local):
+    """A list that belongs to a user: monitor may read more than he may."""
+    d = local("mine: a@there.test\n")
+    (d.dir / "secret").write_text("secret@there.test\n")
+    (d.dir / "secret").chmod(0o600)
+    for name in ("theirs", "ours"):
+        (d.dir / name).symlink_to(d.dir / "secret")
+    os.lchown(d.dir / "theirs", 1, 1)
+    (d.dir / "aliases").write_text(f"theirs: :include:{d.dir}/theirs\nours: :include:{d.dir}/ours\n")
+    d.signal(signal.SIGHUP)
+    assert d.wait_event("reload") and until(lambda: rcpt(d, "ours@here.test")[0] == 250, 10), d.log
+    assert rcpt(d, "theirs@here.test")[0] == 451 and "secret@there.test" not in d.log

@@ -132,3 +132,63 @@ def test_a_maildir_that_cannot_be_written_is_tried_again(place):
     assert d.wait_event("delivery", status="deferred")
     (box / me()).unlink()
     assert until(lambda: mails(box / me()), 10)
+
+
+def test_a_damaged_file_is_never_delivered(place):
+    """The message waits in a file of the spool; an octet of it turns over, or its end is lost."""
+    d, box = place("{dir}/mail/%u", "retry 1h\n")
+    (box / me()).write_text("in the way")
+    d.start()
+    for what in ("turned", "cut"):
+        size = 300000
+        assert send(d.port, "from@here.test", [f"{me()}@here.test"], message(what, body=b"z" * 70 + b"\r\n" * (size // 2)))[0] == 250
+        assert until(lambda: len(d.events("delivery", status="deferred")) == (1 if what == "turned" else 2), 10), d.log
+        f, = [p for p in d.spool.rglob("*") if p.is_file() and size <= p.stat().st_size < size + 2000 and b"X-Test-Id: " + what.encode() in p.read_bytes()]
+        with open(f, "r+b") as body:
+            if what == "cut":
+                body.truncate(size // 2)
+            else:
+                body.seek(size // 2)
+                body.write(b"!")
+    (box / me()).unlink()
+    assert d.relayctl("queue", "retry", "--all").returncode == 0
+    assert until(lambda: len(d.events("body")) == 2, 10), d.log
+    assert {e["why"] for e in d.events("body")} == {"the body's checksum is wrong", "the body's file is too short"}
+    assert not mails(box / me())
+
+
+def test_one_mailbox_however_its_name_is_written(place):
+    """Case says nothing, quotes say nothing, and both forms of an internationalised domain are one."""
+    d, box = place("{dir}/mail/%d-%u", "route to xn--bcher-kva.test via local\n")
+    d.start()
+    for to in ("virtual@here.test", "Virtual@HERE.Test", '"VIRTUAL"@here.test'):
+        assert send(d.port, "from@here.test", [to], message("m"))[0] == 250
+    for to in ("virtual@xn--bcher-kva.test", "virtual@XN--Bcher-KVA.test"):
+        assert send(d.port, "from@here.test", [to], message("m"))[0] == 250
+    assert send(d.port, "from@here.test", ["virtual@bücher.test"], message("m"), params=" SMTPUTF8")[0] == 250
+    assert send(d.port, "from@here.test", ["jürgen@here.test"], message("m"), params=" SMTPUTF8")[0] == 250
+    assert d.wait_empty(10)
+    assert {p.name: len(mails(p)) for p in box.iterdir()} == {"here.test-virtual": 3, "xn--bcher-kva.test-virtual": 3, "here.test-jürgen": 1}
+
+
+def test_two_hundred_recipients_of_one_message(place):
+    d, box = place("{dir}/mail/%u")
+    d.start()
+    body = b"z" * 70 + b"\r\n" * 100000
+    names = [f"virtual{i}" for i in range(200)]
+    assert send(d.port, "from@here.test", [f"{n}@here.test" for n in names], message("m", body=body))[0] == 250
+    assert until(lambda: len(list(box.iterdir())) == 200, 60) and d.wait_empty(30), d.log
+    for n in names:
+        f, = mails(box / n)
+        assert f.stat().st_size > 100000 and f"for <{n}@here.test>".encode() in f.read_bytes()[:1000]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="started as root")
+def test_the_daemons_user_is_not_root_either(place):
+    d, box = place("{dir}/mail/%u", "user root\nretry 1s\n")
+    d.start()
+    assert send(d.port, "from@here.test", ["virtual@here.test"], message("m"))[0] == 250
+    assert "as root" in d.wait_event("delivery", status="deferred")[0]["reply"]
+    assert not list(box.iterdir())
+    assert send(d.port, "from@here.test", [f"{me()}@here.test"], message("m2"))[0] == 250
+    assert until(lambda: mails(box / me()), 10)

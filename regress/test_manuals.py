@@ -190,7 +190,7 @@ def flags(page):
     for line in source(page).split("\n"):
         if line.startswith(".It "):
             for group in re.findall(r"\bFl((?: (?![A-Z][a-z]\b)\S+)+)", line):
-                out |= {"-" + w for w in group.split() if re.fullmatch(r"-?\w+", w)}
+                out |= {"-" + w for w in group.split() if re.fullmatch(r"-?\w+(-\w+)*", w)}
     return out
 
 
@@ -208,7 +208,7 @@ def test_options_of_relayctls_commands_are_in_its_page():
     known, missing = flags("relayctl.8"), []
     for words in [()] + [c.split() for c in relayctl_commands()]:
         said = help_of("relayctl", *words)
-        missing += [f"{' '.join(words)} {o}" for o in set(re.findall(r"(?<![\w-])--?[a-z]+", said)) - known]
+        missing += [f"{' '.join(words)} {o}" for o in set(re.findall(r"(?<![\w-])--?[a-z]+(?:-[a-z]+)*", said)) - known]
     assert not missing
 
 

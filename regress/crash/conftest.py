@@ -9,7 +9,7 @@ _spec = importlib.util.spec_from_file_location("regress_fixtures", HERE.parent /
 _parent = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_parent)
 pytest_runtest_makereport = _parent.pytest_runtest_makereport
-daemon, sink = _parent.daemon, _parent.sink
+daemon, sink, names = _parent.daemon, _parent.sink, _parent.names
 
 from programs import Look, compiled  # noqa: E402
 

@@ -112,7 +112,8 @@ def test_roles_end_when_monitor_dies(daemon, sink, look):
     d = daemon(CONF.format(port=slow.out.port))
     for i in range(3):
         assert send(d.port, "a@here.test", [f"b{i}@there.test"], message(f"m{i}"))[0] == 250
-    assert slow.holds(3)
+    assert slow.holds(2)        # a window begins so small
+    held = ids(slow.out)
     c = Client(d.port)
     for line in ("MAIL FROM:<a@here.test>", "RCPT TO:<b@there.test>", "DATA"):
         c.cmd(line)
@@ -126,7 +127,7 @@ def test_roles_end_when_monitor_dies(daemon, sink, look):
     slow.hold = False
     d.start()
     assert until(lambda: not look.messages(d.spool), 15, 0.1)
-    assert ids(slow.out) == ["m0", "m0", "m1", "m1", "m2", "m2"]       # the first copies' replies were never heard
+    assert ids(slow.out) == sorted(held + ["m0", "m1", "m2"])       # the first copies' replies were never heard
     look.verify(d)
 
 

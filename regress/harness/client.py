@@ -111,8 +111,8 @@ class Client:
         self.close()
 
 
-def send(port, sender, rcpts, data, **kw):
-    c = Client(port)
+def send(port, sender, rcpts, data, timeout=30, **kw):
+    c = Client(port, timeout=timeout)
     try:
         return c.mail(sender, rcpts, data, **kw)
     finally:

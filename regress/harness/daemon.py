@@ -169,10 +169,12 @@ class Daemon:
                 continue
             try:
                 text = pathlib.Path(f"/proc/{d}/stat").read_text()
+                threads = len(os.listdir(f"/proc/{d}/task"))
             except OSError:
                 continue
             f = text[text.rindex(")") + 2:].split()
-            if f[0] not in "ZX" and int(f[3]) == self.proc.pid and int(d) != self.proc.pid:
+            # a process whose first thread has ended still holds its sockets while others of it live
+            if (f[0] not in "ZX" or threads > 1) and int(f[3]) == self.proc.pid and int(d) != self.proc.pid:
                 found.append(int(d))
         return found
 

@@ -19,11 +19,14 @@ NEEDED = pytest.mark.skipif(PROGRAM is None or os.geteuid() != 0, reason="needs 
 START = """mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && exec "$2" -C "$1/exim.conf" -bdf -q1s"""
 
 
-class Exim:
-    """Takes everything and keeps it in one maildir."""
+SEND = """mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && exec "$2" -C "$1/send.conf" -odf -f "$3" "$4" """
 
-    def __init__(self, *settings):
-        self.dir, self.port = work_dir("exim-"), free_port()
+
+class Exim:
+    """Takes everything and keeps it in one maildir; or only sends, where start is not wanted."""
+
+    def __init__(self, *settings, start=True):
+        self.dir, self.port, self.proc = work_dir("exim-"), free_port(), None
         user = pwd.getpwnam("nobody")
         group = grp.getgrgid(user.pw_gid).gr_name
         for name in ("passwd", "group"):
@@ -34,6 +37,9 @@ class Exim:
         for name in ("spool", "log", "mail"):
             (self.dir / name).mkdir()
             os.chown(self.dir / name, user.pw_uid, user.pw_gid)
+        self.user, self.group = user.pw_name, group
+        if not start:
+            return
         conf = self.dir / "exim.conf"
         conf.write_text("\n".join([
             f"exim_path = {PROGRAM}", f"exim_user = {user.pw_name}", f"exim_group = {group}", f"spool_directory = {self.dir}/spool",
@@ -58,13 +64,31 @@ class Exim:
         return True
 
     def text(self):
-        return "".join(f.read_text(errors="replace") for f in [self.dir / "err", *sorted((self.dir / "log").iterdir())])
+        return "".join(f.read_text(errors="replace") for f in [self.dir / "err", *sorted((self.dir / "log").iterdir())] if f.exists())
 
     def box(self):
         new = self.dir / "mail" / "box" / "new"
         return sorted(new.iterdir()) if new.is_dir() else []
 
+    def send_by(self, port, ca, sock, sender, rcpt):
+        """One message by a smarthost that wants XOAUTH2, with a token from a token server; its output."""
+        conf = self.dir / "send.conf"
+        conf.write_text("\n".join([
+            f"exim_path = {PROGRAM}", f"exim_user = {self.user}", f"exim_group = {self.group}", f"spool_directory = {self.dir}/spool",
+            f"log_file_path = {self.dir}/log/%slog", "primary_hostname = exim.test", "disable_ipv6 = true", "keep_environment =",
+            "add_environment = <; PATH=/bin:/usr/bin", f"trusted_users = root : {self.user}", "never_users =",
+            "begin routers", "smarthost:", "  driver = manualroute", "  transport = remote", f"  route_data = 127.0.0.1::{port}", "  self = send",
+            "begin transports", "remote:", "  driver = smtp", "  hosts_require_auth = *", "  hosts_require_tls = *", "  tls_tempfail_tryclear = false",
+            f"  tls_verify_certificates = {ca}", "  tls_verify_cert_hostnames = :", "begin retry", "* * F,1h,1m",
+            "begin authenticators", "xoauth2:", "  driver = plaintext", "  client_condition = ${if !eq{$tls_out_cipher}{}}", "  public_name = XOAUTH2",
+            "  client_ignore_invalid_base64 = true", f"  client_send = : ${{readsocket{{{sock}}}{{SMTP {sender}}}}}", ""]))
+        conf.chmod(0o644)
+        r = subprocess.run(["unshare", "-m", "sh", "-c", SEND, "sh", self.dir, PROGRAM, sender, rcpt], input="Subject: by exim\nFrom: x@corp.test\n\nhi\n",
+                           capture_output=True, text=True, timeout=30)
+        return r.stdout + r.stderr
+
     def stop(self):
-        self.proc.terminate()
-        self.proc.wait(10)
+        if self.proc is not None:
+            self.proc.terminate()
+            self.proc.wait(10)
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -29,10 +29,12 @@ class Sink:
     (seconds, answer).  Stages: connect ehlo helo mail rcpt data bdat body rset noop quit.  A message is recorded before
     its reply is sent, as a real server stores before it answers.  With CHUNKING in ehlo BDAT is understood too; with tls
     (an ssl.SSLContext) STARTTLS, or TLS at once where implicit; with users ({name: password}) AUTH PLAIN and LOGIN, which
-    are then demanded."""
+    are then demanded.  With lmtp it speaks that, and the answer of the stage body may be a list, one for each recipient;
+    with path it listens at a UNIX socket."""
 
     def __init__(self, script=None, ehlo=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"), host="127.0.0.1", port=0, tls=None,
-                 implicit=False, users=None):
+                 implicit=False, users=None, lmtp=False, path=None):
+        self.lmtp, self.path = lmtp, path
         self.script, self.ehlo, self.host, self.port = script, list(ehlo), host, port
         self.tls, self.implicit, self.users = tls, implicit, users
         self.messages, self.sessions = [], []
@@ -48,9 +50,12 @@ class Sink:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(lambda *_: None)
-        self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port, backlog=1024,
-                                                                        ssl=self.tls if self.implicit else None))
-        self.port = self.server.sockets[0].getsockname()[1]
+        if self.path:
+            self.server = self.loop.run_until_complete(asyncio.start_unix_server(self._client, self.path))
+        else:
+            self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port, backlog=1024,
+                                                                            ssl=self.tls if self.implicit else None))
+            self.port = self.server.sockets[0].getsockname()[1]
         self._started.set()
         self.loop.run_forever()
         self.loop.close()
@@ -132,7 +137,9 @@ class Sink:
             s.commands.append(line)
             verb, _, arg = line.partition(" ")
             verb = verb.upper()
-            if verb in ("EHLO", "HELO", "LHLO"):
+            if self.lmtp != (verb == "LHLO") and verb in ("EHLO", "HELO", "LHLO"):
+                await say(verb.lower(), arg, "500 5.5.1 this is another protocol")
+            elif verb in ("EHLO", "HELO", "LHLO"):
                 s.helo = arg
                 tls = writer.get_extra_info("ssl_object")
                 s.resumed = bool(tls and tls.session_reused)
@@ -213,6 +220,8 @@ class Sink:
 
     async def _body(self, writer, s, m):
         answer = self.script("body", s, m) if self.script else None
+        if self.lmtp:
+            return await self._bodies(writer, m, answer)
         delay = 0
         if isinstance(answer, tuple):
             delay, answer = answer
@@ -225,6 +234,21 @@ class Sink:
         writer.write(answer if isinstance(answer, bytes) else (answer or "250 2.0.0 taken").encode() + b"\r\n")
         await writer.drain()
         return answer or "250"
+
+    async def _bodies(self, writer, m, answers):
+        if not isinstance(answers, list):
+            answers = [answers] * len(m.rcpts)
+        pairs = list(zip(m.rcpts, answers))
+        m.rcpts = [r for r, a in pairs if a is None or (isinstance(a, str) and a.startswith("2"))]
+        if m.rcpts:
+            self.messages.append(m)
+        for r, a in pairs:
+            if a is DROP:
+                writer.transport.abort()
+                return None
+            writer.write((a or f"250 2.0.0 <{r}> taken").encode() + b"\r\n")
+            await writer.drain()
+        return "250"
 
 
 class _Wire:

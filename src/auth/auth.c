@@ -1,6 +1,6 @@
 /* The auth role: what monitor hands it, and its channels.  A peer that sends
- * what makes no sense loses its channel; without libsasl2's plug-ins every
- * login is answered "temporary", and the log says what to install. */
+ * what makes no sense loses its channel; a mechanism whose plug-in of libsasl2
+ * is missing is not chosen, and the log says what to install. */
 #include "auth/auth.h"
 
 #include <errno.h>
@@ -8,9 +8,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "auth/logins.h"
+#include "auth/oauth.h"
+#include "auth/oauth_call.h"
 #include "auth/sasl_library.h"
 #include "auth/secret_source.h"
 #include "auth/throttle.h"
+#include "auth/token_server.h"
+#include "auth/work.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -19,9 +24,10 @@
 
 #define SWEEP_MS 60000
 #define DRAIN_MS 8000
+#define DRAIN_LOOK_MS 50
 
 static bool has_clients(const struct auth *a);
-static void on_drain_late(void *arg);
+static void on_drain_look(void *arg);
 
 static void
 on_sweep(void *arg)
@@ -42,9 +48,12 @@ auth_new(struct loop *loop, int fd)
 	a->base.loop = loop;
 	a->throttle = auth_throttle_new();
 	a->secrets = secret_source_new();
+	a->work = work_pool_new(loop);
+	a->servers = token_servers_new(a);
 	TAILQ_INIT(&a->peers);
+	TAILQ_INIT(&a->oauth_calls);
 	loop_timer_init(&a->sweep_timer, on_sweep, a);
-	loop_timer_init(&a->drain_timer, on_drain_late, a);
+	loop_timer_init(&a->drain_timer, on_drain_look, a);
 	a->sasl = sasl_library_start(&e) == 0;
 	if (!a->sasl)
 		log_msg(LL_ERROR, "sasl", "%s", e.text);
@@ -72,7 +81,11 @@ auth_free(struct auth **ap)
 		return;
 	while (!TAILQ_EMPTY(&a->peers))
 		peer_free(TAILQ_FIRST(&a->peers));
+	work_pool_free(&a->work);
+	token_servers_free(&a->servers);
+	auth_tokens_free(a);
 	secret_source_free(&a->secrets);
+	logins_free(&a->logins);
 	loop_timer_cancel(a->loop, &a->sweep_timer);
 	loop_timer_cancel(a->loop, &a->drain_timer);
 	port_free(&a->base.monitor);
@@ -91,7 +104,10 @@ on_view(void *arg, struct slice view, struct err *e)
 	if (a->conf != NULL)
 		return err_set(e, -1, "a second view");
 	a->conf = conf_view_decode(view, CONF_AUTH, e);
-	return a->conf != NULL ? 0 : -1;
+	if (a->conf == NULL)
+		return -1;
+	a->logins = logins_new(a->conf, a->secrets);
+	return auth_tokens_prepare(a, e);
 }
 
 /* ---- peers ---- */
@@ -101,6 +117,8 @@ on_message(void *arg, struct port_message *m, struct err *e)
 {
 	struct auth_peer *p = arg;
 
+	if (m->type == MSG_OAUTH_CALL && p->role == ROLE_QUEUE)
+		return oauth_call_take(p->owner, m, e);
 	if (m->fd != -1) {
 		close(m->fd);
 		return err_set(e, EPROTO, "a descriptor nobody asked for");
@@ -116,8 +134,13 @@ on_message(void *arg, struct port_message *m, struct err *e)
 	case MSG_CRED_NEXT:
 	case MSG_CRED_DROP:
 	case MSG_CRED_REFUSED:
+	case MSG_CRED_ACCEPTED:
 		if (p->role == ROLE_DELIVERY)
 			return auth_credential_message(p, m, e);
+		break;
+	case MSG_PROXY_LOGIN:
+		if (p->role == ROLE_DELIVERY)
+			return auth_proxy_message(p, m, e);
 		break;
 	}
 	return err_set(e, EPROTO, "message type %u from %s",
@@ -133,11 +156,9 @@ on_closed(void *arg, const struct err *why)
 	log_msg(port_peer_ended(why) ? LL_DEBUG : LL_WARN, "peer", "%s: %s",
 	    port_name(p->port), why->text);
 	/* It lives, and would go on without us. */
-	if (!port_peer_ended(why))
+	if (!port_peer_ended(why) && p->role != ROLE_QUEUE)
 		role_accuse(&a->base, p->role, p->slot);
 	peer_free(p);
-	if (a->base.draining && !has_clients(a))
-		role_exit(&a->base);
 }
 
 static const struct port_handler handler = {
@@ -175,12 +196,22 @@ on_peer(void *arg, const struct msg_peer *m, int fd, struct err *e)
 }
 
 static int
+on_listen(void *arg, const struct msg_listen *m, int fd, struct err *e)
+{
+	struct auth *a = arg;
+
+	return token_servers_listen(a->servers, m, fd, e);
+}
+
+static int
 on_start(void *arg, struct err *e)
 {
 	struct auth *a = arg;
 
 	if (a->conf == NULL)
 		return err_set(e, -1, "no view");
+	if (auth_tokens_start(a, e) < 0)
+		return -1;
 	loop_timer_set(a->loop, &a->sweep_timer, SWEEP_MS);
 	return 0;
 }
@@ -199,12 +230,23 @@ has_clients(const struct auth *a)
 	return false;
 }
 
+/* What a provider has given is saved first, too. */
+static bool
+is_busy(const struct auth *a)
+{
+	return has_clients(a) || (a->oauth != NULL &&
+	    oauth_is_saving(a->oauth));
+}
+
 static void
-on_drain_late(void *arg)
+on_drain_look(void *arg)
 {
 	struct auth *a = arg;
 
-	role_exit(&a->base);
+	if (!is_busy(a) || clock_mono_ms() >= a->drain_until)
+		role_exit(&a->base);
+	else
+		loop_timer_set(a->loop, &a->drain_timer, DRAIN_LOOK_MS);
 }
 
 static void
@@ -212,14 +254,24 @@ on_drain(void *arg)
 {
 	struct auth *a = arg;
 
-	if (has_clients(a))
-		loop_timer_set(a->loop, &a->drain_timer, DRAIN_MS);
-	else
-		role_exit(&a->base);
+	a->drain_until = clock_mono_ms() + DRAIN_MS;
+	token_servers_drain(a->servers);
+	on_drain_look(a);
+}
+
+/* For the endpoints of OAuth2; else the wall stays closed. */
+static bool
+on_network(void *arg)
+{
+	const struct auth *a = arg;
+
+	return a->oauth != NULL;
 }
 
 const struct role_ops auth_ops = {
+	.network = on_network,
 	.view = on_view,
+	.listen = on_listen,
 	.peer = on_peer,
 	.start = on_start,
 	.drain = on_drain,

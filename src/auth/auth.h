@@ -21,8 +21,14 @@
 
 struct auth;
 struct auth_exchange;
+struct http_client;
+struct logins;
+struct oauth;
+struct token_servers;
+struct resolver;
 struct secret_source;
 struct throttle;
+struct work_pool;
 
 struct auth_peer {
 	TAILQ_ENTRY(auth_peer) link;
@@ -39,10 +45,19 @@ struct auth {
 	struct conf *conf;
 	struct throttle *throttle;
 	struct secret_source *secrets;	/* those that come from commands */
+	struct logins *logins;
+	struct work_pool *work;		/* what takes long */
+	struct http_client *http;	/* NULL, all three: no transport has */
+	struct resolver *resolver;	/* `oauth2` */
+	struct oauth *oauth;
+	TAILQ_HEAD(oauth_call_list, oauth_call) oauth_calls;
+	unsigned n_oauth_calls;
+	struct token_servers *servers;
 	TAILQ_HEAD(auth_peers, auth_peer) peers;
 	struct loop_timer sweep_timer;
 	struct loop_timer drain_timer;
-	bool sasl;			/* the library is there */
+	uint64_t drain_until;		/* mono ms */
+	bool sasl;			/* libsasl2's plug-ins are there */
 };
 
 /* Makes the role around the monitor's channel (descriptor fd, owned); with -1
@@ -61,9 +76,22 @@ int auth_login_message(struct auth_peer *p, struct port_message *m,
 
 /* ---- credential_exchange.c: for deliveries ---- */
 
-/* MSG_CRED_START, _NEXT, _DROP, _REFUSED; -1: garbage. */
+/* MSG_CRED_START, _NEXT, _DROP, _REFUSED, _ACCEPTED; -1: garbage. */
 int auth_credential_message(struct auth_peer *p, struct port_message *m,
     struct err *e);
+
+/* ---- proxy_login.c: for deliveries ---- */
+
+/* MSG_PROXY_LOGIN; -1: garbage. */
+int auth_proxy_message(struct auth_peer *p, struct port_message *m,
+    struct err *e);
+
+/* ---- tokens.c: what OAuth2 needs ---- */
+
+/* Before the process is confined. */
+int auth_tokens_prepare(struct auth *a, struct err *e);
+int auth_tokens_start(struct auth *a, struct err *e);
+void auth_tokens_free(struct auth *a);
 
 /* ---- exchange.c: what both have in common ---- */
 
@@ -77,12 +105,17 @@ struct auth_exchange {
 	char *client;			/* listeners only */
 	struct loop_timer timer;	/* idle limit, or a delayed answer */
 	bool delayed;
+	bool token;			/* state is token_exchange.c's */
 };
 
 /* NULL: there are too many of them. */
 struct auth_exchange *auth_exchange_new(struct auth_peer *p, uint64_t number);
 struct auth_exchange *auth_exchange_find(struct auth_peer *p, uint64_t number);
 void auth_exchange_free(struct auth_exchange **x);
+/* Until it is kept, late(x) is called after ms instead of its idle limit. */
+void auth_exchange_limit(struct auth_exchange *x, uint64_t ms,
+    void (*late)(void *x));
+void auth_exchange_keep(struct auth_exchange *x);
 void auth_exchange_free_all(struct auth_peer *p);
 
 /* What one side of libsasl2 has to say. */
@@ -93,6 +126,7 @@ struct auth_answer {
 	struct slice data;
 	const char *login;
 	const char *text;
+	bool again;			/* as in struct msg_auth_step */
 };
 void auth_answer_send(struct auth_peer *p, uint16_t type, uint64_t ref,
     const struct auth_answer *a);

@@ -1,28 +1,39 @@
 /* Our own logins to next hops, as deliveries ask for them (auth).  The
- * mechanism is chosen here, by the credential that there is and by what the
- * configuration allows; a password leaves only towards a peer that delivery
- * has found to be the right one. */
+ * mechanism is chosen by choose.c; a password leaves only towards a peer that
+ * delivery has found to be the right one, and what takes long is done in a
+ * thread (work.h). */
 #include "auth/auth.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "auth/choose.h"
 #include "auth/sasl_client.h"
-#include "auth/sasl_library.h"
 #include "auth/secret_source.h"
+#include "auth/token_exchange.h"
+#include "auth/work.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/msg.h"
 
-/* What the exchange is about, and libsasl2's part of it once the password is
- * there. */
+/* An exchange's costly step in a thread; owns the exchange's SASL meanwhile. */
+struct hard_step {
+	struct work work;		/* first: the two are one */
+	struct sasl_client *sasl;
+	struct credential *c;		/* NULL: the exchange is gone */
+};
+
+/* What the exchange is about, and its SASL once the password is there. */
 struct credential {
 	struct auth_exchange *x;
 	const struct conf_transport *t;
-	const struct sasl_mechanism *mech;
+	struct choice choice;
 	char *host;
+	char *binding_type;		/* or NULL */
+	struct strbuf binding;
 	struct secret_wait wait;
-	struct sasl_client *sasl;
+	struct sasl_client *sasl;	/* NULL too while it is in a thread */
+	struct hard_step *hard;
 };
 
 static void
@@ -31,7 +42,13 @@ free_state(void *state)
 	struct credential *c = state;
 
 	secret_cancel(&c->wait);
+	if (c->hard != NULL)
+		c->hard->c = NULL;
 	sasl_client_destroy(&c->sasl);
+	free(c->binding_type);
+	if (c->binding.p != NULL)
+		mem_wipe(c->binding.p, c->binding.cap);
+	strbuf_free(&c->binding);
 	free(c->host);
 	free(c);
 }
@@ -45,79 +62,111 @@ refuse(struct auth_peer *p, uint64_t ref, enum auth_state state,
 	auth_answer_send(p, MSG_CRED_STEP, ref, &a);
 }
 
-static bool
-offered(struct slice list, const char *name)
+/* Ends the exchange with a reason; why is not the exchange's own. */
+static void
+give_up(struct auth_exchange *x, enum auth_state state, const char *why)
 {
-	struct slice word;
+	char *text = mem_printf("AUTH: %s", why);
 
-	while (slice_word(&list, &word))
-		if (slice_eq_case_cstr(word, name))
-			return true;
-	return false;
+	refuse(x->peer, x->ref, state, text);
+	free(text);
+	auth_exchange_free(&x);
 }
 
-static bool
-allowed(const struct conf_list *list, const char *name)
-{
-	size_t i;
-
-	if (list->n == 0)
-		return true;
-	for (i = 0; i < list->n; i++)
-		if (slice_eq_case_cstr(slice_cstr(list->v[i]), name))
-			return true;
-	return false;
-}
-
-/* The strongest that all agree on; *why tells what is missing. */
-static const struct sasl_mechanism *
-choose(const struct conf_transport *t, const struct msg_cred *m,
-    const char **why)
-{
-	const struct sasl_mechanism *mech = sasl_mechanisms;
-	bool only_tls = false;
-
-	for (; mech->name != NULL; mech++) {
-		if (!offered(slice_cstr(m->mechanisms), mech->name) ||
-		    !allowed(&t->auth_mechanisms, mech->name))
-			continue;
-		if (!mech->needs_tls || m->secure)
-			return mech;
-		only_tls = true;
-	}
-	*why = only_tls ? "the password is not shown to a server that is "
-	    "not verified" : "no common AUTH mechanism";
-	return NULL;
-}
+static void hard(struct credential *c);
 
 static void
-take(struct auth_exchange *x, struct slice in, const char *mechanism)
+taken(struct credential *c, enum sasl_client_result r, bool has_data,
+    struct slice data)
 {
-	struct auth_answer a = { .state = AUTH_CONTINUE };
-	struct credential *c = x->state;
+	struct auth_answer a = { .state = AUTH_CONTINUE,
+	    .has_data = has_data, .data = data };
+	struct auth_exchange *x = c->x;
 
-	a.mechanism = mechanism;
-	switch (sasl_client_take(c->sasl, in, &a.has_data, &a.data)) {
+	switch (r) {
 	case SASL_CLIENT_DONE:
 		/* Kept until delivery says that the session has its reply. */
 		a.state = AUTH_OK;
 		break;
 	case SASL_CLIENT_CONTINUE:
 		break;
-	case SASL_CLIENT_BROKEN:
-		refuse(x->peer, x->ref, AUTH_TEMPORARY,
-		    "AUTH: the server broke the exchange");
-		auth_exchange_free(&x);
+	case SASL_CLIENT_WORK:
+		hard(c);
 		return;
+	case SASL_CLIENT_REFUSED:
+		give_up(x, AUTH_REFUSED, sasl_client_why(c->sasl));
+		return;
+	case SASL_CLIENT_BROKEN:
 	case SASL_CLIENT_FAILED:
-		refuse(x->peer, x->ref, AUTH_TEMPORARY,
-		    "AUTH: libsasl2 failed");
-		auth_exchange_free(&x);
+		give_up(x, AUTH_TEMPORARY, sasl_client_why(c->sasl));
 		return;
 	}
+	if (c->choice.mechanism != NULL)	/* told once */
+		a.mechanism = c->choice.mechanism->name;
+	c->choice.mechanism = NULL;
 	auth_answer_send(x->peer, MSG_CRED_STEP, x->ref, &a);
 	loop_timer_set(x->peer->owner->loop, &x->timer, AUTH_EXCHANGE_MS);
 }
+
+static void
+take(struct credential *c, struct slice in)
+{
+	struct slice out = slice_of("", 0);
+	bool has_out = false;
+	enum sasl_client_result r;
+
+	r = sasl_client_take(c->sasl, in, &has_out, &out);
+	taken(c, r, has_out, out);
+}
+
+/* ---- the costly step ---- */
+
+static void
+hard_run(struct work *w)
+{
+	sasl_client_work(((struct hard_step *)w)->sasl);
+}
+
+static void
+hard_done(struct work *w)
+{
+	struct hard_step *h = (struct hard_step *)w;
+	struct credential *c = h->c;
+	struct sasl_client *sasl = h->sasl;
+	struct slice out = slice_of("", 0);
+	bool has_out = false;
+	enum sasl_client_result r;
+
+	free(h);
+	if (c == NULL) {
+		sasl_client_destroy(&sasl);
+		return;
+	}
+	c->hard = NULL;
+	c->sasl = sasl;
+	r = sasl_client_worked(c->sasl, &has_out, &out);
+	taken(c, r, has_out, out);
+}
+
+static void
+hard(struct credential *c)
+{
+	struct hard_step *h = mem_zalloc(sizeof(*h));
+
+	h->work.run = hard_run;
+	h->work.done = hard_done;
+	h->sasl = c->sasl;
+	h->c = c;
+	if (work_submit(c->x->peer->owner->work, &h->work) < 0) {
+		free(h);
+		give_up(c->x, AUTH_TEMPORARY, "too many logins at once");
+		return;
+	}
+	c->hard = h;
+	c->sasl = NULL;
+}
+
+/* ---- beginning ---- */
 
 static const struct conf_transport *
 transport_of(const struct conf *conf, const char *name)
@@ -127,56 +176,105 @@ transport_of(const struct conf *conf, const char *name)
 	return i < conf->n_transports ? &conf->transports[i] : NULL;
 }
 
+static void
+begin(struct credential *c, const char *password)
+{
+	struct sasl_client_options o = {
+		.mechanism = c->choice.mechanism,
+		.host = c->host,
+		.username = c->t->username,
+		.password = slice_cstr(password),
+		.gs2 = c->choice.gs2,
+		.binding = { c->binding_type, strbuf_slice(&c->binding) },
+	};
+
+	c->sasl = sasl_client_create(&o);
+	if (c->sasl == NULL)
+		give_up(c->x, AUTH_TEMPORARY, "libsasl2 failed");
+	else
+		take(c, slice_of("", 0));
+}
+
 /* The password is there, or cannot be had. */
 static void
 on_password(void *arg, const char *password, const char *why)
 {
 	struct credential *c = arg;
-	struct auth_exchange *x = c->x;
 
 	if (password != NULL)
-		c->sasl = sasl_client_create(c->host, c->mech->name,
-		    c->t->username, slice_cstr(password));
-	if (c->sasl == NULL) {
-		refuse(x->peer, x->ref, AUTH_TEMPORARY, password != NULL ?
-		    "libsasl2 failed" : why);
-		auth_exchange_free(&x);
-		return;
-	}
-	take(x, slice_of("", 0), c->mech->name);
+		begin(c, password);
+	else
+		give_up(c->x, AUTH_TEMPORARY, why);
 }
 
-static void
-begin(struct auth_peer *p, const struct conf_transport *t,
+static unsigned
+held(const struct conf_transport *t)
+{
+	unsigned kinds = 0;
+
+	if (t->password.kind != SECRET_NONE && t->username != NULL)
+		kinds |= HOLDS_PASSWORD;
+	if (t->has_certificate)
+		kinds |= HOLDS_CERTIFICATE;
+	return kinds;
+}
+
+static struct credential *
+new_credential(struct auth_peer *p, const struct conf_transport *t,
     const struct msg_cred *m, uint64_t ref)
 {
-	const struct sasl_mechanism *mech;
-	struct auth_exchange *x;
+	struct auth_exchange *x = auth_exchange_new(p, m->session);
 	struct credential *c;
-	const char *why = NULL;
 
-	mech = choose(t, m, &why);
-	if (mech == NULL) {
-		refuse(p, ref, AUTH_NO_MECHANISM, why);
-		return;
-	}
-	x = auth_exchange_new(p, m->session);
-	if (x == NULL) {
-		refuse(p, ref, AUTH_TEMPORARY, "too many exchanges");
-		return;
-	}
+	if (x == NULL)
+		return NULL;
 	x->ref = ref;
 	x->state_free = free_state;
 	x->state = c = mem_zalloc(sizeof(*c));
 	c->x = x;
 	c->t = t;
-	c->mech = mech;
 	c->host = mem_strdup(m->host);
-	if (t->password.kind == SECRET_COMMAND)
+	if (m->binding.type != NULL) {
+		c->binding_type = mem_strdup(m->binding.type);
+		strbuf_add_slice(&c->binding, m->binding.data);
+	}
+	return c;
+}
+
+static void
+choose(struct auth_peer *p, const struct conf_transport *t,
+    const struct msg_cred *m, uint64_t ref)
+{
+	struct choose in = {
+		.held = held(t),
+		.allowed = &t->auth_mechanisms,
+		.offered = slice_cstr(m->mechanisms),
+		.secure = m->secure,
+		.binding = m->binding.type != NULL && m->binding.data.n > 0,
+		.has = sasl_client_has,
+	};
+	struct choice choice;
+	struct credential *c;
+
+	choose_mechanism(&in, &choice);
+	if (choice.mechanism == NULL) {
+		refuse(p, ref, AUTH_NO_MECHANISM, choice.why);
+		return;
+	}
+	c = new_credential(p, t, m, ref);
+	if (c == NULL) {
+		refuse(p, ref, AUTH_TEMPORARY, "too many exchanges");
+		return;
+	}
+	c->choice = choice;
+	if (choice.mechanism->kind == HOLDS_PASSWORD &&
+	    t->password.kind == SECRET_COMMAND)
 		secret_get(p->owner->secrets, p->owner->base.monitor, false,
 		    t->name, 0, &c->wait, on_password, c);
+	else if (choice.mechanism->kind == HOLDS_PASSWORD)
+		on_password(c, t->password.text, "no password");
 	else
-		on_password(c, t->password.text, NULL);
+		begin(c, "");
 }
 
 static int
@@ -189,15 +287,16 @@ start(struct auth_peer *p, const struct msg_cred *m, uint64_t ref,
 	    auth_exchange_find(p, m->session) != NULL)
 		return err_set(e, EPROTO, "a credential that cannot begin");
 	t = transport_of(p->owner->conf, m->transport);
-	if (!p->owner->sasl)
-		refuse(p, ref, AUTH_TEMPORARY, "no SASL mechanisms on "
-		    "this machine: install libsasl2-modules");
-	else if (t == NULL || t->username == NULL ||
-	    t->password.text == NULL)
+	if (t != NULL && t->oauth2 != NULL && p->owner->oauth != NULL) {
+		token_exchange_start(p, oauth_find(p->owner->oauth, t->name),
+		    m, ref);
+		return 0;
+	}
+	if (t == NULL || held(t) == 0)
 		refuse(p, ref, AUTH_NO_MECHANISM,
 		    "the transport has no username and password");
 	else
-		begin(p, t, m, ref);
+		choose(p, t, m, ref);
 	return 0;
 }
 
@@ -205,24 +304,31 @@ static void
 next(struct auth_peer *p, const struct msg_cred *m, uint64_t ref)
 {
 	struct auth_exchange *x = auth_exchange_find(p, m->session);
-	struct credential *c = x != NULL ? x->state : NULL;
+	struct credential *c;
 
+	if (x != NULL && x->token) {
+		token_exchange_next(x, m, ref);
+		return;
+	}
+	c = x != NULL ? x->state : NULL;
 	if (c == NULL || c->sasl == NULL) {
 		refuse(p, ref, AUTH_TEMPORARY, "no such exchange");
 		return;
 	}
 	x->ref = ref;
-	take(x, m->data, NULL);
+	take(c, m->data);
 }
 
 /* The exchange is over; what a server has refused is fetched anew. */
 static void
-over(struct auth_peer *p, uint64_t session, bool refused)
+over(struct auth_peer *p, uint64_t session, uint16_t type)
 {
 	struct auth_exchange *x = auth_exchange_find(p, session);
-	struct credential *c = x != NULL ? x->state : NULL;
+	struct credential *c = x != NULL && !x->token ? x->state : NULL;
 
-	if (c != NULL && refused && c->t->password.kind == SECRET_COMMAND)
+	if (x != NULL && x->token)
+		token_exchange_over(x, type);
+	if (c != NULL && type == MSG_CRED_REFUSED && c->t->password.kind == SECRET_COMMAND)
 		secret_forget(p->owner->secrets, false, c->t->name);
 	auth_exchange_free(&x);
 }
@@ -243,8 +349,8 @@ auth_credential_message(struct auth_peer *p, struct port_message *pm,
 	case MSG_CRED_NEXT:
 		next(p, &m, pm->ref);
 		break;
-	default:			/* MSG_CRED_DROP, MSG_CRED_REFUSED */
-		over(p, m.session, pm->type == MSG_CRED_REFUSED);
+	default:		/* MSG_CRED_DROP, _REFUSED, _ACCEPTED */
+		over(p, m.session, pm->type);
 		break;
 	}
 	msg_cred_clear(&m);

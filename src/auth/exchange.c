@@ -54,6 +54,21 @@ auth_exchange_free(struct auth_exchange **xp)
 }
 
 void
+auth_exchange_limit(struct auth_exchange *x, uint64_t ms,
+    void (*late)(void *x))
+{
+	loop_timer_cancel(x->peer->owner->loop, &x->timer);
+	loop_timer_init(&x->timer, late, x);
+	loop_timer_set(x->peer->owner->loop, &x->timer, ms);
+}
+
+void
+auth_exchange_keep(struct auth_exchange *x)
+{
+	auth_exchange_limit(x, AUTH_EXCHANGE_MS, on_idle);
+}
+
+void
 auth_exchange_free_all(struct auth_peer *p)
 {
 	struct auth_exchange *x;
@@ -76,6 +91,7 @@ auth_answer_send(struct auth_peer *p, uint16_t type, uint64_t ref,
 		.data = a->data,
 		.login = (char *)(uintptr_t)a->login,
 		.text = (char *)(uintptr_t)a->text,
+		.again = a->again,
 	};
 
 	msg_auth_step_encode(&b, &step);

@@ -9,18 +9,9 @@
 #include "conf/conf.h"
 
 /* In time that does not tell where it differs.  A command's is not here and
- * matches nothing. */
+ * matches nothing.  A hash takes as long as whoever made it wished: for a
+ * thread. */
 bool auth_password_check(const struct conf_secret *secret,
-    struct slice password);
-
-struct secret_source;
-
-/* The login of this name with its password; NULL otherwise.  What comes from
- * a command is looked for in secrets (NULL: there are none).  An unknown name
- * takes as long as a known one whose secret is of the kind that the first
- * login uses. */
-const struct conf_login *auth_password_login(const struct conf *conf,
-    const struct secret_source *secrets, const char *name,
     struct slice password);
 
 #endif

@@ -1,22 +1,36 @@
-/* libsasl2 as client (auth; RFC 4422, 4616).  It is handed one mechanism and
- * never chooses (its own order is not by what is safe here); no authorization
- * name is sent, many providers refuse one. */
+/* One login to a next hop (auth; RFC 4422): SCRAM by scram_client.c, EXTERNAL
+ * by saying nothing, the rest by libsasl2, which is handed one mechanism and
+ * never chooses (its own order is not by what is safe here).  No
+ * authorization name is sent, many providers refuse one. */
 #include "auth/sasl_client.h"
 
 #include <stdlib.h>
 
 #include "auth/sasl_library.h"
+#include "auth/scram_client.h"
 #include "base/mem.h"
 
 struct sasl_client {
-	sasl_conn_t *conn;
-	sasl_callback_t callbacks[4];
-	const char *mechanism;
+	const struct mechanism *mechanism;
+	struct scram_client *scram;	/* WAY_SCRAM */
+	sasl_conn_t *conn;		/* WAY_LIBRARY */
+	sasl_callback_t callbacks[5];
 	char *username;
+	char *realm;			/* NTLM: DOMAIN\name or name@DOMAIN */
+	const char *realms[2];
 	sasl_secret_t *password;
 	size_t password_size;
 	bool started;
+	const char *why;
 };
+
+bool
+sasl_client_has(const struct mechanism *m)
+{
+	return m->way != WAY_LIBRARY || sasl_library_has(m->name);
+}
+
+/* ---- libsasl2's questions ---- */
 
 static int
 get_name(void *context, int id, const char **result, unsigned *len)
@@ -40,6 +54,22 @@ get_secret(sasl_conn_t *conn, void *context, int id, sasl_secret_t **result)
 	return SASL_OK;
 }
 
+/* The one behind the name, else the one that the server offers first. */
+static int
+get_realm(void *context, int id, const char **available, const char **result)
+{
+	struct sasl_client *c = context;
+
+	(void)id;
+	if (c->realm != NULL)
+		*result = c->realm;
+	else if (available != NULL && available[0] != NULL)
+		*result = available[0];
+	else
+		*result = "";
+	return SASL_OK;
+}
+
 static sasl_callback_t
 callback(unsigned long id, int (*proc)(void), void *context)
 {
@@ -48,25 +78,64 @@ callback(unsigned long id, int (*proc)(void), void *context)
 
 #define CALLBACK(f) ((int (*)(void))(void (*)(void))(f))
 
-struct sasl_client *
-sasl_client_create(const char *host, const char *mechanism,
-    const char *username, struct slice password)
+/* A Windows domain in front of the name is NTLM's realm. */
+static void
+split_realm(struct sasl_client *c)
 {
-	struct sasl_client *c = mem_zalloc(sizeof *c);
+	char *at = strchr(c->username, '\\');
+	char *name;
 
-	c->mechanism = mechanism;
-	c->username = mem_strdup(username);
-	c->password_size = sizeof *c->password + password.n;
+	if (at == NULL || strcmp(c->mechanism->name, "NTLM") != 0)
+		return;
+	c->realm = mem_strndup(c->username, (size_t)(at - c->username));
+	name = mem_strdup(at + 1);
+	free(c->username);
+	c->username = name;
+}
+
+static bool
+begin_library(struct sasl_client *c, const struct sasl_client_options *o)
+{
+	c->username = mem_strdup(o->username);
+	split_realm(c);
+	c->password_size = sizeof(*c->password) + o->password.n;
 	c->password = mem_zalloc(c->password_size);
-	c->password->len = password.n;
-	memcpy(c->password->data, password.p, password.n);
+	c->password->len = o->password.n;
+	memcpy(c->password->data, o->password.p, o->password.n);
 	c->callbacks[0] = callback(SASL_CB_AUTHNAME, CALLBACK(get_name), c);
 	c->callbacks[1] = callback(SASL_CB_USER, CALLBACK(get_name), c);
 	c->callbacks[2] = callback(SASL_CB_PASS, CALLBACK(get_secret), c);
-	c->callbacks[3] = callback(SASL_CB_LIST_END, NULL, NULL);
-	if (sasl_client_new("smtp", host, NULL, NULL, c->callbacks, 0,
-	    &c->conn) != SASL_OK || sasl_restrict(c->conn) != SASL_OK)
+	c->callbacks[3] = callback(SASL_CB_GETREALM, CALLBACK(get_realm), c);
+	c->callbacks[4] = callback(SASL_CB_LIST_END, NULL, NULL);
+	return sasl_client_new("smtp", o->host, NULL, NULL, c->callbacks, 0,
+	    &c->conn) == SASL_OK && sasl_restrict(c->conn) == SASL_OK;
+}
+
+struct sasl_client *
+sasl_client_create(const struct sasl_client_options *o)
+{
+	struct sasl_client *c = mem_zalloc(sizeof(*c));
+
+	c->mechanism = o->mechanism;
+	c->why = "libsasl2 failed";
+	switch (o->mechanism->way) {
+	case WAY_SCRAM:
+		c->scram = scram_client_new(
+		    scram_hash_find(slice_cstr(o->mechanism->name)), o->gs2,
+		    &o->binding, o->username, o->password, NULL);
+		break;
+	case WAY_LIBRARY:
+		if (!begin_library(c, o))
+			sasl_client_destroy(&c);
+		break;
+	case WAY_EXTERNAL:
+		c->username = mem_strdup(o->username != NULL ?
+		    o->username : "");
+		break;
+	case WAY_TOKEN:
 		sasl_client_destroy(&c);
+		break;
+	}
 	return c;
 }
 
@@ -79,26 +148,49 @@ sasl_client_destroy(struct sasl_client **cp)
 		return;
 	if (c->conn != NULL)
 		sasl_dispose(&c->conn);
-	mem_wipe(c->password, c->password_size);
+	scram_client_free(&c->scram);
+	if (c->password != NULL)
+		mem_wipe(c->password, c->password_size);
 	free(c->password);
 	free(c->username);
+	free(c->realm);
 	free(c);
 	*cp = NULL;
 }
 
-enum sasl_client_result
-sasl_client_take(struct sasl_client *c, struct slice in, bool *has_out,
-    struct slice *out)
+/* ---- steps ---- */
+
+static enum sasl_client_result
+scram_result(struct sasl_client *c, enum scram_client_result r)
+{
+	c->why = scram_client_why(c->scram);
+	switch (r) {
+	case SCRAM_CLIENT_CONTINUE:
+		return SASL_CLIENT_CONTINUE;
+	case SCRAM_CLIENT_DONE:
+		return SASL_CLIENT_DONE;
+	case SCRAM_CLIENT_WORK:
+		return SASL_CLIENT_WORK;
+	case SCRAM_CLIENT_REFUSED:
+		return SASL_CLIENT_REFUSED;
+	case SCRAM_CLIENT_BROKEN:
+	case SCRAM_CLIENT_FORGED:
+		break;
+	}
+	return SASL_CLIENT_BROKEN;
+}
+
+static enum sasl_client_result
+library_step(struct sasl_client *c, bool first, struct slice in,
+    bool *has_out, struct slice *out)
 {
 	const char *text = NULL;
 	unsigned n = 0;
-	bool first = !c->started;
 	int r;
 
-	c->started = true;
 	if (first)
-		r = sasl_client_start(c->conn, c->mechanism, NULL, &text, &n,
-		    NULL);
+		r = sasl_client_start(c->conn, c->mechanism->name, NULL,
+		    &text, &n, NULL);
 	else
 		r = sasl_client_step(c->conn, in.p, (unsigned)in.n, NULL,
 		    &text, &n);
@@ -112,8 +204,58 @@ sasl_client_take(struct sasl_client *c, struct slice in, bool *has_out,
 	case SASL_BADPROT:
 	case SASL_BADAUTH:
 	case SASL_BADSERV:
+		c->why = "the server broke the exchange";
 		return SASL_CLIENT_BROKEN;
 	default:
 		return SASL_CLIENT_FAILED;
 	}
+}
+
+/* The certificate says it all; a username beside it is whom to act for. */
+static enum sasl_client_result
+external_step(struct sasl_client *c, bool first, bool *has_out,
+    struct slice *out)
+{
+	if (!first) {
+		c->why = "the server asks on behind EXTERNAL";
+		return SASL_CLIENT_BROKEN;
+	}
+	*has_out = true;
+	*out = slice_cstr(c->username);
+	return SASL_CLIENT_DONE;
+}
+
+enum sasl_client_result
+sasl_client_take(struct sasl_client *c, struct slice in, bool *has_out,
+    struct slice *out)
+{
+	bool first = !c->started;
+
+	c->started = true;
+	if (c->scram != NULL) {
+		*has_out = true;
+		return scram_result(c, scram_client_take(c->scram, in, out));
+	}
+	if (c->mechanism->way == WAY_EXTERNAL)
+		return external_step(c, first, has_out, out);
+	return library_step(c, first, in, has_out, out);
+}
+
+void
+sasl_client_work(struct sasl_client *c)
+{
+	scram_client_work(c->scram);
+}
+
+enum sasl_client_result
+sasl_client_worked(struct sasl_client *c, bool *has_out, struct slice *out)
+{
+	*has_out = true;
+	return scram_result(c, scram_client_worked(c->scram, out));
+}
+
+const char *
+sasl_client_why(const struct sasl_client *c)
+{
+	return c->why;
 }

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "auth/choose.h"
+#include "auth/scram.h"
 #include "base/err.h"
 #include "base/slice.h"
 
@@ -12,14 +14,25 @@ struct sasl_client;
 enum sasl_client_result {
 	SASL_CLIENT_CONTINUE,		/* the server has more to say */
 	SASL_CLIENT_DONE,		/* nothing is expected but its reply */
-	SASL_CLIENT_BROKEN,		/* the server broke the exchange */
+	SASL_CLIENT_WORK,		/* sasl_client_work() comes first */
+	SASL_CLIENT_REFUSED,		/* the server said no, in words */
+	SASL_CLIENT_BROKEN,		/* the server broke the exchange, or is
+					 * not the one it says it is */
 	SASL_CLIENT_FAILED		/* ours */
 };
 
-/* Begins with exactly this mechanism.  The password is copied and wiped with
- * the rest.  NULL: libsasl2 does not work. */
-struct sasl_client *sasl_client_create(const char *host,
-    const char *mechanism, const char *username, struct slice password);
+struct sasl_client_options {
+	const struct mechanism *mechanism;
+	const char *host;
+	const char *username;		/* NULL: whom the certificate means */
+	struct slice password;
+	char gs2;			/* struct choice */
+	struct scram_binding binding;
+};
+
+/* Begins with exactly this mechanism.  All is copied, and wiped in the end.
+ * NULL: libsasl2 does not work. */
+struct sasl_client *sasl_client_create(const struct sasl_client_options *o);
 void sasl_client_destroy(struct sasl_client **c);
 
 /* The first call takes nothing in and gives the initial response, if the
@@ -27,5 +40,15 @@ void sasl_client_destroy(struct sasl_client **c);
  * secret and stays valid until the next call. */
 enum sasl_client_result sasl_client_take(struct sasl_client *c,
     struct slice in, bool *has_out, struct slice *out);
+/* After WORK: in any thread, while nobody else touches c. */
+void sasl_client_work(struct sasl_client *c);
+/* Then this goes on where take() stopped. */
+enum sasl_client_result sasl_client_worked(struct sasl_client *c,
+    bool *has_out, struct slice *out);
+/* After one of the last three: what it was, for the log. */
+const char *sasl_client_why(const struct sasl_client *c);
+
+/* Is it on this machine? */
+bool sasl_client_has(const struct mechanism *m);
 
 #endif

@@ -8,14 +8,12 @@
 
 #include "base/log.h"
 
-const struct sasl_mechanism sasl_mechanisms[] = {
-	{ "PLAIN", true },
-	{ "LOGIN", true },
-	{ NULL, false },
-};
+/* File names of the plug-ins, without "lib" in front. */
+static const char *const plugins[] = { "plain.", "login.", "crammd5.",
+	"digestmd5.", "ntlm." };
 
-/* File names of their plug-ins, without "lib" in front. */
-static const char *const plugins[] = { "plain.", "login." };
+/* Those without which a machine was not set up. */
+static const char *const needed[] = { "PLAIN", "LOGIN" };
 
 /* libsasl2 knows callbacks as functions of no known type. */
 #define CALLBACK(f) ((int (*)(void))(void (*)(void))(f))
@@ -52,11 +50,7 @@ get_option(void *context, const char *plugin, const char *option,
 	static const struct {
 		const char *option, *value;
 	} options[] = {
-		{ "mech_list", "PLAIN LOGIN" },
-		/* Passwords are ours to check, by SASL_CB_SERVER_USERDB_* */
-		{ "pwcheck_method", "none" },
-		{ "auxprop_plugin", "none" },
-		{ "canon_user_plugin", "INTERNAL" },
+		{ "ntlm_v2", "yes" },
 		{ "log_level", "0" },
 	};
 	size_t i;
@@ -90,54 +84,38 @@ static const sasl_callback_t callbacks[] = {
 	{ SASL_CB_LIST_END, NULL, NULL },
 };
 
-static int
-check_plugins(struct err *e)
+bool
+sasl_library_has(const char *mechanism)
 {
 	const char **names = sasl_global_listmech();
-	size_t i, j;
-	bool found;
+	size_t i;
 
-	for (i = 0; sasl_mechanisms[i].name != NULL; i++) {
-		found = false;
-		for (j = 0; names != NULL && names[j] != NULL; j++)
-			if (strcmp(names[j], sasl_mechanisms[i].name) == 0)
-				found = true;
-		if (!found)
-			return err_set(e, -1, "libsasl2 has no %s: install "
-			    "libsasl2-modules", sasl_mechanisms[i].name);
-	}
-	return 0;
+	for (i = 0; names != NULL && names[i] != NULL; i++)
+		if (strcmp(names[i], mechanism) == 0)
+			return true;
+	return false;
 }
 
 int
 sasl_library_start(struct err *e)
 {
 	int r = sasl_client_init(callbacks);
+	size_t i;
 
-	if (r == SASL_OK)
-		r = sasl_server_init(callbacks, "smarthostd");
 	if (r != SASL_OK)
 		return err_set(e, -1, "libsasl2: %s",
 		    sasl_errstring(r, NULL, NULL));
-	return check_plugins(e);
+	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (!sasl_library_has(needed[i]))
+			return err_set(e, -1, "libsasl2 has no %s: install "
+			    "libsasl2-modules", needed[i]);
+	return 0;
 }
 
 void
 sasl_library_stop(void)
 {
-	sasl_server_done();
 	sasl_client_done();
-}
-
-const struct sasl_mechanism *
-sasl_mechanism_find(struct slice name)
-{
-	size_t i;
-
-	for (i = 0; sasl_mechanisms[i].name != NULL; i++)
-		if (slice_eq_case_cstr(name, sasl_mechanisms[i].name))
-			return &sasl_mechanisms[i];
-	return NULL;
 }
 
 int

@@ -17,7 +17,7 @@
 
 struct secret {
 	struct port *monitor;		/* asked there */
-	bool login;
+	uint8_t of;			/* enum secret_of */
 	char *name;
 	char *value;			/* NULL: none */
 	uint64_t at;			/* monotonic ms, of value */
@@ -28,7 +28,7 @@ struct secret {
 };
 
 struct secret_source {
-	struct htab *secrets;		/* "login NAME", "transport NAME" */
+	struct htab *secrets;		/* by key_of() */
 	struct strbuf key;
 };
 
@@ -83,31 +83,37 @@ secret_source_free(struct secret_source **sp)
 	free(s);
 }
 
+static void
+key_of(struct strbuf *out, uint8_t of, const char *name)
+{
+	strbuf_printf(out, "%u %s", of, name);
+}
+
 static struct secret *
-find(const struct secret_source *s, bool login, const char *name)
+find(const struct secret_source *s, uint8_t of, const char *name)
 {
 	struct strbuf key = STRBUF_INIT;
 	struct secret *k;
 
-	strbuf_printf(&key, "%s %s", login ? "login" : "transport", name);
+	key_of(&key, of, name);
 	k = htab_get(s->secrets, strbuf_slice(&key));
 	strbuf_free(&key);
 	return k;
 }
 
 static struct secret *
-find_or_make(struct secret_source *s, bool login, const char *name)
+find_or_make(struct secret_source *s, uint8_t of, const char *name)
 {
-	struct secret *k = find(s, login, name);
+	struct secret *k = find(s, of, name);
 
 	if (k != NULL)
 		return k;
 	k = mem_zalloc(sizeof(*k));
-	k->login = login;
+	k->of = of;
 	k->name = mem_strdup(name);
 	TAILQ_INIT(&k->waits);
 	strbuf_clear(&s->key);
-	strbuf_printf(&s->key, "%s %s", login ? "login" : "transport", name);
+	key_of(&s->key, of, name);
 	htab_put(s->secrets, strbuf_slice(&s->key), k);
 	return k;
 }
@@ -118,10 +124,12 @@ static void
 failed(struct secret *k, struct slice why)
 {
 	free(k->why);
-	k->why = mem_printf("password command: %.*s", (int)why.n, why.p);
+	k->why = mem_printf("%s command: %.*s", k->of == SECRET_OF_TOKEN ?
+	    "oauth2" : k->of == SECRET_OF_CLIENT ? "client-secret" :
+	    "password", (int)why.n, why.p);
 	k->failed_at = clock_mono_ms();
 	log_begin(LL_WARN, "secret");
-	log_str(k->login ? "login" : "transport", k->name);
+	log_str(k->of == SECRET_OF_LOGIN ? "login" : "transport", k->name);
 	log_str("text", k->why);
 	log_end();
 }
@@ -153,7 +161,7 @@ on_answer(void *arg, struct port_message *m)
 static void
 ask(struct secret *k, struct port *monitor)
 {
-	struct msg_secret m = { k->login, k->name };
+	struct msg_secret m = { k->of, k->name };
 	struct strbuf b = STRBUF_INIT;
 
 	k->monitor = monitor;
@@ -163,21 +171,44 @@ ask(struct secret *k, struct port *monitor)
 	strbuf_free(&b);
 }
 
+static bool
+is_fresh(const struct secret *k, uint64_t max_age_ms)
+{
+	return k->value != NULL && (max_age_ms == 0 ||
+	    clock_mono_ms() - k->at < max_age_ms);
+}
+
+static bool
+has_failed(const struct secret *k)
+{
+	return k->ref == 0 && k->why != NULL &&
+	    clock_mono_ms() - k->failed_at < FAILED_MS;
+}
+
+bool
+secret_want(struct secret_source *s, struct port *monitor, uint8_t of,
+    const char *name, uint64_t max_age_ms)
+{
+	struct secret *k = find_or_make(s, of, name);
+
+	if (monitor != NULL && k->ref == 0 && !is_fresh(k, max_age_ms) &&
+	    !has_failed(k))
+		ask(k, monitor);
+	return k->ref != 0;
+}
+
 void
-secret_get(struct secret_source *s, struct port *monitor, bool login,
+secret_get(struct secret_source *s, struct port *monitor, uint8_t of,
     const char *name, uint64_t max_age_ms, struct secret_wait *w,
     secret_cb *cb, void *arg)
 {
-	struct secret *k = find_or_make(s, login, name);
-	uint64_t now = clock_mono_ms();
+	struct secret *k = find_or_make(s, of, name);
 
-	if (k->value != NULL && (max_age_ms == 0 ||
-	    now - k->at < max_age_ms)) {
+	if (is_fresh(k, max_age_ms)) {
 		cb(arg, k->value, NULL);
 		return;
 	}
-	if (monitor == NULL || (k->ref == 0 && k->why != NULL &&
-	    now - k->failed_at < FAILED_MS)) {
+	if (monitor == NULL || has_failed(k)) {
 		cb(arg, k->value, k->why != NULL ? k->why : "no monitor");
 		return;
 	}
@@ -199,17 +230,17 @@ secret_cancel(struct secret_wait *w)
 }
 
 const char *
-secret_held(const struct secret_source *s, bool login, const char *name)
+secret_held(const struct secret_source *s, uint8_t of, const char *name)
 {
-	const struct secret *k = find(s, login, name);
+	const struct secret *k = find(s, of, name);
 
 	return k != NULL ? k->value : NULL;
 }
 
 void
-secret_forget(struct secret_source *s, bool login, const char *name)
+secret_forget(struct secret_source *s, uint8_t of, const char *name)
 {
-	struct secret *k = find(s, login, name);
+	struct secret *k = find(s, of, name);
 
 	if (k != NULL)
 		set_value(k, slice_of(NULL, 0));

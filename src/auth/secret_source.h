@@ -28,18 +28,22 @@ struct secret_wait {
 struct secret_source *secret_source_new(void);
 void secret_source_free(struct secret_source **s);
 
-/* Calls back with what is held and not older than max_age_ms (0: of any
+/* of: enum secret_of (ipc/msg.h).  Calls back with what is held and not older than max_age_ms (0: of any
  * age), at once; else when the command has been run.  monitor NULL: it cannot
  * be.  A command that failed is not run again within some seconds.  A secret
  * that is too old and cannot be had anew is given all the same. */
-void secret_get(struct secret_source *s, struct port *monitor, bool login,
+void secret_get(struct secret_source *s, struct port *monitor, uint8_t of,
     const char *name, uint64_t max_age_ms, struct secret_wait *w,
     secret_cb *cb, void *arg);
+/* Asks for it where it is missing or too old, and waits for nothing; true: it
+ * is being asked for. */
+bool secret_want(struct secret_source *s, struct port *monitor, uint8_t of,
+    const char *name, uint64_t max_age_ms);
 void secret_cancel(struct secret_wait *w);
 /* What is held, or NULL. */
-const char *secret_held(const struct secret_source *s, bool login,
+const char *secret_held(const struct secret_source *s, uint8_t of,
     const char *name);
 /* It was refused: the next one who asks has it fetched anew. */
-void secret_forget(struct secret_source *s, bool login, const char *name);
+void secret_forget(struct secret_source *s, uint8_t of, const char *name);
 
 #endif

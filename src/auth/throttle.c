@@ -3,6 +3,9 @@
 #include "auth/throttle.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
 
 #include "base/htab.h"
 #include "base/mem.h"
@@ -23,6 +26,29 @@ struct entry {
 	size_t key_n;
 	char key[];
 };
+
+/* Who has one address of IPv6 has all of its /64. */
+static struct slice
+key_of(const char *client, struct in6_addr *room)
+{
+	if (strchr(client, ':') != NULL &&
+	    inet_pton(AF_INET6, client, room) == 1)
+		return slice_of(room, 8);
+	return slice_cstr(client);
+}
+
+static uint64_t
+delay_of(unsigned failures)
+{
+	uint64_t ms = DELAY_MS;
+	unsigned i;
+
+	if (failures <= FREE_FAILURES)
+		return 0;
+	for (i = FREE_FAILURES + 1; i < failures && ms < DELAY_MAX_MS; i++)
+		ms *= 2;
+	return ms < DELAY_MAX_MS ? ms : DELAY_MAX_MS;
+}
 
 struct throttle *
 auth_throttle_new(void)
@@ -59,10 +85,9 @@ auth_throttle_free(struct throttle **tp)
 uint64_t
 auth_throttle_failure(struct throttle *t, const char *client, uint64_t now)
 {
-	struct slice key = slice_cstr(client);
+	struct in6_addr room;
+	struct slice key = key_of(client, &room);
 	struct entry *e = htab_get(t->entries, key);
-	uint64_t ms = DELAY_MS;
-	unsigned i;
 
 	if (e == NULL && htab_count(t->entries) >= THROTTLE_MAX)
 		return DELAY_MAX_MS;
@@ -76,17 +101,24 @@ auth_throttle_failure(struct throttle *t, const char *client, uint64_t now)
 	}
 	e->last = now;
 	e->failures++;
-	if (e->failures <= FREE_FAILURES)
-		return 0;
-	for (i = FREE_FAILURES + 1; i < e->failures && ms < DELAY_MAX_MS; i++)
-		ms *= 2;
-	return ms < DELAY_MAX_MS ? ms : DELAY_MAX_MS;
+	return delay_of(e->failures);
+}
+
+uint64_t
+auth_throttle_wait(const struct throttle *t, const char *client, uint64_t now)
+{
+	struct in6_addr room;
+	const struct entry *e = htab_get(t->entries, key_of(client, &room));
+
+	return e == NULL || now - e->last > FORGET_MS ? 0 :
+	    delay_of(e->failures + 1);
 }
 
 void
 auth_throttle_success(struct throttle *t, const char *client)
 {
-	struct entry *e = htab_get(t->entries, slice_cstr(client));
+	struct in6_addr room;
+	struct entry *e = htab_get(t->entries, key_of(client, &room));
 
 	if (e != NULL)
 		entry_free(t, e);

@@ -10,10 +10,14 @@ struct throttle;
 struct throttle *auth_throttle_new(void);
 void auth_throttle_free(struct throttle **t);
 
-/* A failure of this client (address text) now (ms, monotonic): how many
- * milliseconds its answer has to wait.  The first few cost nothing, people
- * mistype. */
+/* A failure of this client (address text; IPv6: its /64) now (ms, monotonic):
+ * how many milliseconds its answer has to wait.  The first few cost nothing,
+ * people mistype. */
 uint64_t auth_throttle_failure(struct throttle *t, const char *client,
+    uint64_t now);
+/* What the answer to a good password has to wait: as long as that to a wrong
+ * one would, or whoever guesses need not wait for the wrong ones. */
+uint64_t auth_throttle_wait(const struct throttle *t, const char *client,
     uint64_t now);
 /* It knew the password: forgiven. */
 void auth_throttle_success(struct throttle *t, const char *client);

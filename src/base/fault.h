@@ -1,8 +1,8 @@
 /* Fault points: places where a test ends the process or lets a call fail.
  * SMARTHOSTD_FAULT="NAME[:N][=kill|ENOSPC|EIO|...]" in the environment that
  * monitor hands to its roles; the Nth passage (1 at first) is hit.
- * SMARTHOSTD_FAULT_HIT=FILE: where monitor, queue, listener, delivery note
- * "NAME\n" before it happens (opened by fault_init, before any sandbox).
+ * SMARTHOSTD_FAULT_HIT=FILE: where monitor and the roles note "NAME\n" before
+ * it happens (opened by fault_init, before any sandbox).
  * SMARTHOSTD_FAULT_ONCE: what that file names already does not happen again,
  * so that a role which is started anew lives on.
  * SMARTHOSTD_FAULT_LIST: nothing happens, each point that is passed is noted

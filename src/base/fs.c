@@ -51,14 +51,12 @@ fs_pread_all(int fd, void *p, size_t n, off_t offset)
 }
 
 int
-fs_read_file(const char *path, size_t max, struct strbuf *out, struct err *e)
+fs_read_rest(int fd, const char *path, size_t max, struct strbuf *out,
+    struct err *e)
 {
 	size_t total = 0;
 	size_t before = out->n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
-	if (fd < 0)
-		return err_errno(e, "cannot open %s", path);
 	for (;;) {
 		char *to = strbuf_room(out, 16384);
 		ssize_t got = read(fd, to, 16384);
@@ -80,14 +78,24 @@ fs_read_file(const char *path, size_t max, struct strbuf *out, struct err *e)
 		out->n += (size_t)got;
 	}
 	out->p[out->n] = '\0';
-	close(fd);
 	return 0;
 fail:
 	out->n = before;
 	if (out->p != NULL)
 		out->p[before] = '\0';
-	close(fd);
 	return -1;
+}
+
+int
+fs_read_file(const char *path, size_t max, struct strbuf *out, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
+
+	if (fd < 0)
+		return err_errno(e, "cannot open %s", path);
+	rc = fs_read_rest(fd, path, max, out, e);
+	close(fd);
+	return rc;
 }
 
 int

@@ -16,6 +16,9 @@ int fs_pread_all(int fd, void *p, size_t n, off_t offset);
 /* Appends the whole file, at most max octets (more is an error). */
 int fs_read_file(const char *path, size_t max, struct strbuf *out,
     struct err *e);
+/* The same, of what is open and where it stands; path is for errors. */
+int fs_read_rest(int fd, const char *path, size_t max, struct strbuf *out,
+    struct err *e);
 /* mkdir where it is missing; mode set in any case when it was made here;
  * uid/gid (uid_t)-1: left. */
 int fs_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid,

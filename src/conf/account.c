@@ -1,5 +1,5 @@
-/* Who sends: `login`, `account` and `domain` blocks.  monitor, listener,
- * queue and auth build their parts. */
+/* Who sends: `account` and `domain` blocks.  monitor, listener, queue and
+ * auth build their parts. */
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,91 +11,26 @@
 #include "mail/address.h"
 #include "mail/pattern.h"
 
-static conf_setter set_login_account, set_use_by, set_account_route,
+static conf_setter set_use_by, set_account_route, set_rewrite,
     set_domain_route;
-
-/* ---- login ---- */
-
-#define AT(field) .offset = offsetof(struct conf_login, field)
-
-static const struct conf_directive login_rows[] = {
-{ "password", "VALUE | file FILE | hash STRING | command \"PROGRAM ARG...\"",
-    ARG_SECRET, NOW, A, 0, AT(password), .set = set_secret, .min = 1,
-    .max = 2, .choices = conf_secret_login },
-{ "account", "NAME", ARG_CUSTOM, NOW, L | Q, 0, AT(account),
-    .set = set_login_account, .min = 1, .max = 1 },
-{ "senders", "PATTERN...", ARG_PATTERNS, NOW, L, LIST, AT(senders) },
-{ "recipients", "PATTERN...", ARG_PATTERNS, NOW, L, LIST, AT(recipients) },
-};
-
-const struct conf_table conf_table_login = {
-	"in a `login` block", login_rows,
-	sizeof(login_rows) / sizeof(login_rows[0])
-};
-
-static void
-set_login_account(struct build *b, void *obj, const struct conf_stmt *s,
-    const struct conf_directive *d)
-{
-	struct conf_login *l = obj;
-
-	(void)d;
-	l->account = conf_arena_strdup(b->arena, s->w[1].s);
-	build_ref(b, s, &s->w[1], REF_ACCOUNT, NULL);
-}
-
-/* A name for a block: something, printable by construction. */
-static char *
-block_name(struct build *b, const struct conf_stmt *s)
-{
-	if (s->w[1].s[0] == '\0')
-		build_error(b, s, &s->w[1], "%s: the name is empty",
-		    s->w[0].s);
-	return conf_arena_strdup(b->arena, s->w[1].s);
-}
-
-void
-set_login(struct build *b, void *obj, const struct conf_stmt *s,
-    const struct conf_directive *d)
-{
-	struct conf *conf = obj;
-	struct conf_login l;
-	size_t i, errors = b->notes->n_errors;
-
-	memset(&l, 0, sizeof(l));
-	l.where = build_where(b, s);
-	l.name = block_name(b, s);
-	build_block(b, s, d->block, &l, CTX_NONE, NULL);
-	if (build_is_main(b) && l.password.kind == SECRET_NONE &&
-	    b->notes->n_errors == errors)
-		build_error(b, s, NULL, "login `%s` has no password", l.name);
-	for (i = 0; i < conf->n_logins; i++)
-		if (strcmp(conf->logins[i].name, l.name) == 0)
-			build_error(b, s, &s->w[1], "login `%s` is defined "
-			    "already, in %s:%u", l.name,
-			    conf->logins[i].where.file,
-			    conf->logins[i].where.line);
-	*(struct conf_login *)conf_arena_push(b->arena, &conf->logins,
-	    &conf->n_logins, sizeof(l)) = l;
-}
 
 /* ---- account ---- */
 
-#undef AT
 #define AT(field) .offset = offsetof(struct conf_account, field)
 
 static const struct conf_directive account_rows[] = {
 { "use-by", "NETWORK... | uid NAME... | login", ARG_UIDS, NOW, L | Q, LIST,
     0, .set = set_use_by, .min = 1, .max = CONF_MANY },
-{ "senders", "PATTERN...", ARG_PATTERNS, NOW, L | Q, LIST, AT(senders) },
+{ "senders", "PATTERN...", ARG_PATTERNS, NOW, L | Q | A, LIST,
+    AT(senders) },
 { "default", "", ARG_FLAG, NOW, L | Q, 0, AT(is_default) },
 { "route", "[from PATTERN...] [to PATTERN...] [attempts N] [login NAME...] "
     "[client NETWORK...] [larger SIZE] [age DURATION] via TRANSPORT...",
     ARG_CUSTOM, NOW, Q, LIST, 0, .set = set_account_route, .min = 1,
     .max = CONF_MANY },
-{ "rewrite", "envelope|from ADDRESS [always]", ARG_WORDS, LATER, L, LIST,
-    NOWHERE },
-{ "rewrite-signed", "on|off", ARG_BOOL, LATER, L, 0, NOWHERE },
+{ "rewrite", "envelope|from ADDRESS [always]", ARG_CUSTOM, NOW, L | Q, LIST,
+    0, .set = set_rewrite, .min = 2, .max = 3 },
+{ "rewrite-signed", "on|off", ARG_BOOL, NOW, L | Q, 0, AT(rewrite_signed) },
 { "rate", "N/DURATION", ARG_RATE, NOW, Q, 0, AT(rate) },
 { "daily", "N", ARG_NUMBER, NOW, Q, 0, AT(daily) },
 { "bounce-from", "<>|ADDRESS", ARG_SENDER, NOW, Q, 0, AT(bounce_from) },
@@ -166,6 +101,35 @@ set_account_route(struct build *b, void *obj, const struct conf_stmt *s,
 	build_route(b, s, &a->routes, &a->n_routes);
 }
 
+static void
+set_rewrite(struct build *b, void *obj, const struct conf_stmt *s,
+    const struct conf_directive *d)
+{
+	struct conf_account *a = obj;
+	bool envelope = word_is(&s->w[1], "envelope");
+	char **address = envelope ? &a->rewrite_envelope : &a->rewrite_from;
+	bool always = s->n == 4 && word_is(&s->w[3], "always");
+
+	(void)d;
+	if (!envelope && !word_is(&s->w[1], "from"))
+		build_error(b, s, &s->w[1], "rewrite `envelope` or `from`?");
+	else if (*address != NULL)
+		build_error(b, s, NULL, "rewrite %s stands twice",
+		    s->w[1].s);
+	else if (!mail_address_valid(slice_cstr(s->w[2].s), true))
+		build_error(b, s, &s->w[2], "rewrite: `%s` is not an address",
+		    s->w[2].s);
+	else if (s->n == 4 && !always)
+		build_error(b, s, &s->w[3], "rewrite: `%s` is not `always`",
+		    s->w[3].s);
+	else
+		*address = conf_arena_strdup(b->arena, s->w[2].s);
+	if (envelope)
+		a->rewrite_envelope_always = always;
+	else
+		a->rewrite_from_always = always;
+}
+
 /* An account named by an address has that address as a sender. */
 static void
 own_address(struct build *b, const struct conf_stmt *s,
@@ -212,7 +176,7 @@ set_account(struct build *b, void *obj, const struct conf_stmt *s,
 
 	memset(&a, 0, sizeof(a));
 	a.where = build_where(b, s);
-	a.name = block_name(b, s);
+	a.name = build_name(b, s);
 	a.transport = SIZE_MAX;
 	own_address(b, s, &a);
 	transport_init(b, s, &t);

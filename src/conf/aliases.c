@@ -7,11 +7,14 @@
  * files only where it belongs to root or to us. */
 #include "conf/aliases.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/htab.h"
 #include "base/mem.h"
 #include "conf/build.h"
@@ -54,22 +57,46 @@ take_name(void *arg, unsigned line, struct slice name)
 		alias_write_name(f->out, name);
 }
 
-/* Is it ours to say what stands in it, or at least no link of another? */
 static bool
-may_include(const struct flat *f, const char *path, bool *trusted)
+is_ours(const struct stat *st)
 {
-	struct stat st;
+	return st->st_uid == 0 || st->st_uid == geteuid();
+}
+
+/* A file that may belong to a user: not through a link of another's making,
+ * also not through one that took its place meanwhile, and nothing that could
+ * keep us waiting.  *trusted: it is ours to say what stands in it. */
+static int
+read_list(const struct flat *f, const char *path, bool *trusted,
+    struct strbuf *text, struct err *e)
+{
+	struct stat named, st;
+	int fd, rc = -1;
 
 	*trusted = true;
-	if (f->tree->reader.read_file != NULL || lstat(path, &st) == -1)
-		return true;
-	*trusted = (st.st_uid == 0 || st.st_uid == geteuid()) &&
-	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-	if (S_ISLNK(st.st_mode)) {
-		*trusted = false;
-		return st.st_uid == 0 || st.st_uid == geteuid();
-	}
-	return true;
+	if (f->tree->reader.read_file != NULL)
+		return conf_read_file(f->tree, path, text, e);
+	if (lstat(path, &named) == -1)
+		return err_errno(e, "%s", path);
+	if (S_ISLNK(named.st_mode) && !is_ours(&named))
+		return err_set(e, EPERM, "somebody else's symbolic link is "
+		    "not included");
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1)
+		return err_errno(e, "%s", path);
+	if (fstat(fd, &st) == -1)
+		err_errno(e, "%s", path);
+	else if (!S_ISREG(st.st_mode))
+		err_set(e, EINVAL, "%s is not a file", path);
+	else if (!S_ISLNK(named.st_mode) && (st.st_dev != named.st_dev ||
+	    st.st_ino != named.st_ino))
+		err_set(e, EAGAIN, "%s changes", path);
+	else
+		rc = fs_read_rest(fd, path, CONF_FILE_SIZE_MAX, text, e);
+	close(fd);
+	*trusted = !S_ISLNK(named.st_mode) && is_ours(&named) &&
+	    (named.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	return rc;
 }
 
 static void take_target(void *arg, unsigned line, enum alias_kind kind,
@@ -91,10 +118,7 @@ include(struct flat *f, unsigned line, const char *path)
 	else if (!f->trusted)
 		told(f, line, "a file that others can change includes no "
 		    "further one");
-	else if (!may_include(f, path, &trusted))
-		told(f, line, "somebody else's symbolic link is not "
-		    "included");
-	else if (conf_read_file(f->tree, path, &text, &e) == -1)
+	else if (read_list(f, path, &trusted, &text, &e) == -1)
 		told(f, line, e.text);
 	else
 		good = true;

@@ -212,7 +212,7 @@ apply(struct build *b, const struct conf_stmt *s,
 		return;
 	}
 	sc->seen[row] = s->line;
-	if (s->hidden && (d->flags & SHADOW) == 0) {
+	if (s->hidden && (d->flags & (SHADOW | TELLS_KIND)) == 0) {
 		build_error(b, s, NULL, "%s: no arguments", d->name);
 		return;
 	}
@@ -329,6 +329,7 @@ conf_build(const struct conf_tree *tree, enum conf_role role,
 	build_block(&b, &tree->root, CTX_GLOBAL, b.conf, CTX_NONE, NULL);
 	global_defaults(&b);
 	listen_defaults(&b);
+	transport_built_in(&b);
 	domains_sort(&b);
 	conf_resolve(&b);
 	if (build_is_main(&b))

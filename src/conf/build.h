@@ -76,6 +76,8 @@ void build_warning(struct build *b, const struct conf_stmt *s,
 bool build_is_main(const struct build *b);
 
 struct conf_where build_where(struct build *b, const struct conf_stmt *s);
+/* The name behind the keyword of a block; told where it is empty. */
+char *build_name(struct build *b, const struct conf_stmt *s);
 void build_ref(struct build *b, const struct conf_stmt *s,
     const struct conf_word *w, enum conf_ref_kind kind, size_t *index);
 /* Is the word this keyword?  Never where it is quoted. */
@@ -132,7 +134,8 @@ void check_file(struct build *b, const struct conf_stmt *s, const char *path,
 /* ---- blocks of each subject ---- */
 
 conf_setter set_listen, set_client, set_login, set_account, set_transport,
-    set_domain, set_route, set_secret, set_alert, set_metrics;
+    set_login_file, set_domain, set_route, set_secret, set_oauth2,
+    set_token_server, set_socks5, set_alert, set_metrics;
 
 /* FILE [key FILE] [passphrase file FILE]; passphrase NULL: not taken.  In a
  * view the contents stand in place of the names. */
@@ -142,6 +145,11 @@ void build_certificate(struct build *b, const struct conf_stmt *s,
  * message that shows nothing of it. */
 int conf_secret_file(const struct conf_tree *tree, const char *path,
     struct strbuf *out, struct err *e);
+/* What a login's secret is good for, a mask of enum conf_login_use; and the
+ * word for it that a view has in place of the secret, and back. */
+unsigned conf_secret_uses(enum conf_secret_kind kind, const char *text);
+const char *conf_uses_word(unsigned uses);
+unsigned conf_uses_parse(const char *word);
 /* Where systemd keeps a credential, in the arena; NULL: it gave us none, or
  * the name is none. */
 char *conf_credential_path(struct conf_arena *arena, const char *name);
@@ -155,7 +163,12 @@ void transport_init(struct build *b, const struct conf_stmt *s,
 /* Fills in what follows from what was written; tells what does not fit. */
 void transport_finish(struct build *b, const struct conf_stmt *s,
     struct conf_transport *t);
+/* The same of its `oauth2`. */
+void oauth2_finish(struct build *b, const struct conf_stmt *s,
+    struct conf_transport *t);
 bool transport_is_network(const struct conf_transport *t);
+/* The transport `direct` that is always there. */
+void transport_built_in(struct build *b);
 void global_defaults(struct build *b);
 /* The two listeners where none is written. */
 void listen_defaults(struct build *b);

@@ -1,9 +1,10 @@
 /* Checks across statements: names that are used are defined, names are
  * defined once, what is odd is warned about.  monitor and tools; the look-up
  * of names by every role. */
-#include <stdlib.h>
+#include <ctype.h>
 #include <errno.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,6 +14,7 @@
 #include "conf/aliases.h"
 #include "conf/directives.h"
 #include "conf/local_choice.h"
+#include "mail/address.h"
 #include "mail/pattern.h"
 
 /* ---- names ---- */
@@ -59,6 +61,22 @@ file_index(const struct build *b, const char *path)
 }
 
 static void
+collect_login(struct build *b, struct names *names, size_t i)
+{
+	const struct conf_login *l = &b->conf->logins[i], *other;
+	size_t found = names_find(names, l->name);
+
+	if (found == SIZE_MAX) {
+		names_add(names, l->name, i);
+		return;
+	}
+	other = &b->conf->logins[found];
+	conf_error(b->notes, file_index(b, l->where.file), l->where.line,
+	    "login `%s` is defined already, in %s:%u", l->name,
+	    other->where.file, other->where.line);
+}
+
+static void
 collect(struct build *b, struct names names[3])
 {
 	const struct conf *conf = b->conf;
@@ -68,7 +86,7 @@ collect(struct build *b, struct names names[3])
 	for (i = 0; i < conf->n_accounts; i++)
 		names_add(&names[REF_ACCOUNT], conf->accounts[i].name, i);
 	for (i = 0; i < conf->n_logins; i++)
-		names_add(&names[REF_LOGIN], conf->logins[i].name, i);
+		collect_login(b, &names[REF_LOGIN], i);
 	for (i = 0; i < conf->n_transports; i++) {
 		t = &conf->transports[i];
 		other = names_find(&names[REF_TRANSPORT], t->name);
@@ -137,6 +155,26 @@ check_secret_files(struct build *b)
 	}
 }
 
+/* Only a client's certificate does without a password. */
+static void
+check_logins(struct build *b)
+{
+	const struct conf *conf = b->conf;
+	const struct conf_login *l;
+	size_t i;
+
+	for (i = 0; i < conf->n_listens; i++)
+		if (conf->listens[i].client_ca != NULL)
+			return;
+	for (i = 0; i < conf->n_logins; i++) {
+		l = &conf->logins[i];
+		if (l->password.kind == SECRET_NONE && !l->flawed)
+			conf_error(b->notes, file_index(b, l->where.file),
+			    l->where.line, "login `%s` has no password, and "
+			    "no `listen` has a `client-ca`", l->name);
+	}
+}
+
 /* Line of a global statement, 1 where it is not written. */
 static unsigned
 line_of(const struct build *b, const char *keyword, unsigned *file)
@@ -163,6 +201,7 @@ conf_check_errors(struct build *b)
 	unsigned file, line;
 
 	check_secret_files(b);
+	check_logins(b);
 	if (conf->expire > conf->expire_max) {
 		line = line_of(b, "expire", &file);
 		conf_error(b->notes, file, line, "expire %s is longer than "
@@ -174,37 +213,27 @@ conf_check_errors(struct build *b)
 
 /* ---- what is odd ---- */
 
+/* A user of this machine, as written or in lower case. */
 static bool
-patterns_any(const struct conf_patterns *p)
+is_user(const char *address)
 {
+	struct slice local, domain;
+	struct strbuf name = STRBUF_INIT;
+	const char *p;
 	size_t i;
+	bool yes;
 
-	for (i = 0; i < p->n; i++)
-		if (p->v[i].kind == MAIL_PATTERN_ANY)
-			return true;
-	return p->n == 0;
-}
-
-static void
-warn_direct(struct build *b)
-{
-	const struct conf *conf = b->conf;
-	const struct conf_route *r;
-	size_t i;
-
-	if (conf_feature_when(FEATURE_VIA_DIRECT) == NOW)
-		return;
-	for (i = 0; i < conf->n_routes; i++) {
-		r = &conf->routes[i];
-		if (patterns_any(&r->from) && patterns_any(&r->to) &&
-		    r->attempts == 0 && r->login.n == 0 &&
-		    r->client.n == 0 && !r->larger_set && r->age == 0)
-			return;
+	mail_address_split(slice_cstr(address), &local, &domain);
+	mail_local_unquote(local, &name);
+	p = strbuf_cstr(&name);
+	yes = getpwnam(p) != NULL;
+	if (!yes) {
+		for (i = 0; i < name.n; i++)
+			name.p[i] = (char)tolower((unsigned char)name.p[i]);
+		yes = getpwnam(p) != NULL;
 	}
-	conf_warning(b->notes, 0, 0, "mail that no route matches would go "
-	    "directly to its recipients' servers, which is not supported "
-	    "yet: it waits in the queue (`route via TRANSPORT` sends the "
-	    "rest somewhere)");
+	strbuf_free(&name);
+	return yes;
 }
 
 static void
@@ -220,9 +249,10 @@ warn_nowhere(struct build *b, const struct local_answer *a)
 		    "name a `postmaster` elsewhere",
 		    conf->local_domains.v[0]);
 	else if (i != SIZE_MAX && b->check_files && a->n == 1 &&
-	    a->v[0].here && conf->transports[i].maildir != NULL &&
-	    conf->transports[i].maildir[0] == '~' &&
-	    getpwnam("postmaster") == NULL)
+	    a->v[0].here && (conf->transports[i].mda != NULL ||
+	    (conf->transports[i].maildir != NULL &&
+	    conf->transports[i].maildir[0] == '~')) &&
+	    !is_user(a->v[0].address))
 		conf_warning(b->notes, file, line, "mail for the postmaster "
 		    "(%s) has nowhere to go: there is no such user, so give "
 		    "`postmaster` or `root` an alias, or name a `postmaster` "
@@ -249,6 +279,41 @@ warn_local(struct build *b)
 	conf_local_free(&l);
 	strbuf_free(&name);
 	strbuf_free(&text);
+}
+
+/* Does any login have a secret for any mechanism of this listener? */
+static bool
+login_is_possible(const struct conf *conf, const struct conf_listen *l)
+{
+	size_t i, j;
+
+	for (i = 0; i < l->auth_mechanisms.n; i++) {
+		if (strcmp(l->auth_mechanisms.v[i], "EXTERNAL") == 0 &&
+		    l->client_ca != NULL)
+			return true;
+		for (j = 0; j < conf->n_logins; j++)
+			if ((conf->logins[j].uses & conf_mechanism_uses(
+			    l->auth_mechanisms.v[i])) != 0)
+				return true;
+	}
+	return false;
+}
+
+static void
+warn_mechanisms(struct build *b)
+{
+	const struct conf *conf = b->conf;
+	const struct conf_listen *l;
+	size_t i;
+
+	for (i = 0; i < conf->n_listens; i++) {
+		l = &conf->listens[i];
+		if (l->auth != AUTH_OFF && conf->n_logins > 0 &&
+		    !login_is_possible(conf, l))
+			conf_warning(b->notes, file_index(b, l->where.file),
+			    l->where.line, "listen %s: no `login` can use "
+			    "any of its `auth-mechanisms`", l->name);
+	}
 }
 
 static void
@@ -288,8 +353,8 @@ warn_credentials(struct build *b)
 void
 conf_check(struct build *b)
 {
-	warn_direct(b);
 	warn_local(b);
 	warn_logins(b);
+	warn_mechanisms(b);
 	warn_credentials(b);
 }

@@ -28,6 +28,28 @@ conf_transport_find(const struct conf *conf, const char *name)
 	return SIZE_MAX;
 }
 
+const struct conf_transport *
+conf_transport_get(const struct conf *conf, const char *name)
+{
+	size_t i = conf_transport_find(conf, name);
+
+	if (i != SIZE_MAX)
+		return &conf->transports[i];
+	return strcmp(name, "direct") == 0 ? conf->direct : NULL;
+}
+
+bool
+conf_transport_by_mx(const struct conf_transport *t, const char **domain)
+{
+	*domain = NULL;
+	if (t->kind == TRANSPORT_DIRECT)
+		return true;
+	if (t->n_hosts != 1 || !t->hosts[0].mx)
+		return false;
+	*domain = t->hosts[0].name;
+	return true;
+}
+
 size_t
 conf_account_find(const struct conf *conf, const char *name)
 {

@@ -127,10 +127,20 @@ struct conf_secret {
 	char *as_user;			/* command: `as USER` */
 };
 
+/* What a login's secret is good for; a mask. */
+enum conf_login_use {
+	LOGIN_USE_PASSWORD = 1,		/* PLAIN, LOGIN */
+	LOGIN_USE_SCRAM_SHA_1 = 2,
+	LOGIN_USE_SCRAM_SHA_256 = 4,
+	LOGIN_USE_CLEAR = 8		/* it is the password itself */
+};
+
 struct conf_login {
 	struct conf_where where;
 	char *name;
 	struct conf_secret password;	/* auth's view only */
+	bool flawed;			/* while it is built: told already */
+	unsigned uses;			/* listener's and auth's: a mask */
 	char *account;
 	struct conf_patterns senders, recipients;
 };
@@ -157,6 +167,47 @@ enum conf_transport_kind {
 	TRANSPORT_FAIL
 };
 
+/* A SOCKS5 proxy; several are tried in order. */
+struct conf_proxy {
+	struct conf_where where;
+	struct conf_host host;
+	char *username;			/* auth's view only, as is password */
+	struct conf_secret password;
+	bool has_credential;		/* every view */
+	struct conf_list remote_address; /* as the world sees us */
+	char *remote_hostname;		/* for EHLO, or NULL */
+	int resolve_remote;		/* the proxy looks up names of hosts */
+};
+
+enum conf_spf_check { SPF_CHECK_WARN, SPF_CHECK_SKIP, SPF_CHECK_OFF };
+
+/* `oauth2`: where access tokens come from. */
+enum conf_oauth2_source { OAUTH2_FLOW, OAUTH2_TOKEN_FILE, OAUTH2_CMS,
+	OAUTH2_COMMAND };
+enum conf_oauth2_flow { FLOW_DEVICE, FLOW_CODE, FLOW_CLIENT, FLOW_SERVICE,
+	FLOW_REFRESH };
+extern const char *const conf_oauth2_flow_name[];
+
+struct conf_oauth2 {
+	struct conf_where where;
+	enum conf_oauth2_source source;
+	char *path;			/* token-file, cms-socket */
+	struct conf_secret command;	/* the token's */
+	bool flow_set, bad;		/* while it is built */
+	enum conf_oauth2_flow flow;	/* FLOW: resolved */
+	char *provider;			/* as written; NULL: the transport's */
+	char *tenant;
+	char *client_id;
+	struct conf_secret client_secret;
+	char *certificate, *key;	/* PEM bytes in auth's view */
+	struct conf_list scope;
+	char *token_endpoint, *authorization_endpoint, *device_endpoint;
+	char *key_file;			/* contents in auth's view */
+	char *subject;
+	char *ca_file;			/* PEM bytes in auth's view */
+	char *proxy;
+};
+
 enum conf_tls_verify { VERIFY_UNSET, VERIFY_ON, VERIFY_OFF, VERIFY_DANE };
 
 struct conf_transport {
@@ -171,6 +222,7 @@ struct conf_transport {
 	char *lmtp_path;		/* lmtp unix: */
 	unsigned direct_port;
 	char *mda;			/* the command line as written */
+	bool mda_all;			/* has %T: one run for all */
 	char *maildir;
 	unsigned fail_code;
 	char *fail_text;
@@ -178,6 +230,9 @@ struct conf_transport {
 	enum conf_tls_mode tls;		/* resolved: OFF, OPPORTUNISTIC,
 					 * REQUIRED, IMPLICIT */
 	enum conf_tls_verify tls_verify; /* resolved: never UNSET */
+	bool dane;			/* certificates by TLSA records where a
+					 * server has them; everywhere with
+					 * VERIFY_DANE */
 	bool tls_verify_off_written;	/* `tls-verify off`: secrets may go
 					 * over TLS that nobody verified */
 	struct conf_list tls_fingerprint; /* lower-case hex; "spki:hex" */
@@ -189,8 +244,13 @@ struct conf_transport {
 	char *username;
 	struct conf_secret password;	/* auth's view only */
 	bool has_credential;		/* every view */
+	bool has_certificate;		/* the same */
+	struct conf_oauth2 *oauth2;	/* auth's view; NULL: none */
 	struct conf_list auth_mechanisms;
 
+	enum conf_spf_check spf_check;
+	struct conf_proxy *proxies;
+	size_t n_proxies;
 	struct conf_list source_address;
 	enum conf_switch ipv4, ipv6;
 	char *helo;
@@ -218,6 +278,10 @@ struct conf_account {
 	size_t n_routes;
 	size_t transport;		/* its own, in transports; SIZE_MAX */
 	char *bounce_from;		/* "" for <>, NULL: the global one */
+	char *rewrite_envelope, *rewrite_from;	/* what senders that it does
+					 * not own become; NULL: they stay */
+	bool rewrite_envelope_always, rewrite_from_always;
+	bool rewrite_signed;
 	struct conf_rate rate;		/* count 0: none */
 	uint64_t daily;			/* 0: none */
 };
@@ -229,6 +293,20 @@ struct conf_domain {
 					 * the most specific first */
 	struct conf_route *routes;
 	size_t n_routes;
+};
+
+/* Tokens for other programs. */
+enum conf_token_protocol { TOKEN_SMTP = 1, TOKEN_IMAP = 2 };
+
+struct conf_token_server {
+	struct conf_where where;
+	char *path;
+	unsigned mode;			/* monitor's; of the socket's file */
+	bool has_group;			/* the same; else the daemon's own */
+	unsigned group;
+	struct conf_list accounts;	/* auth's view; empty: all */
+	struct conf_list users;		/* numbers; empty: the usual ones */
+	unsigned protocols;		/* enum conf_token_protocol, a mask */
 };
 
 struct conf_alert {
@@ -264,11 +342,13 @@ struct conf {
 	struct conf_list resolver;
 	bool dnssec;
 	char *trust_anchor;
-	char *tls_ca;			/* PEM bytes in delivery's view */
-	char *etc_hosts;		/* delivery's view: what /etc/hosts
+	char *tls_ca;			/* PEM bytes in delivery's and auth's
+					 * view */
+	char *etc_hosts;		/* the same views: what /etc/hosts
 					 * held; else NULL */
 	char *aliases;			/* a file; in queue's view the text,
 					 * mail/aliases.h; NULL: none */
+	char *login_file;		/* monitor and tools; NULL: none */
 	struct conf_list local_domains;
 	char *qualify_domain;
 	unsigned listeners, deliveries;	/* processes */
@@ -285,15 +365,30 @@ struct conf {
 	size_t n_accounts;
 	struct conf_transport *transports;
 	size_t n_transports;
+	struct conf_transport *direct;	/* the built-in one, not in there */
 	struct conf_domain *domains;
 	size_t n_domains;
 	struct conf_route *routes;
 	size_t n_routes;
 
+	struct conf_token_server *token_servers;
+	size_t n_token_servers;
+
 	void *memory;			/* what owns all of the above */
 };
 
 void conf_free(struct conf **conf);
+
+/* By name, the built-in `direct` included; NULL: none. */
+const struct conf_transport *conf_transport_get(const struct conf *conf,
+    const char *name);
+/* Its next hop is found by the recipient's domain, or by that of `smarthost
+ * mx`: which is told then, else *domain is NULL. */
+bool conf_transport_by_mx(const struct conf_transport *t,
+    const char **domain);
+/* What a login's secret must be good for (any of the mask) so that it can use
+ * this mechanism; 0: no secret is needed, or it is unknown. */
+unsigned conf_mechanism_uses(const char *mechanism);
 
 /* Index of a transport or account by name; SIZE_MAX: none. */
 size_t conf_transport_find(const struct conf *conf, const char *name);

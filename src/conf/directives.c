@@ -9,8 +9,8 @@ static const struct {
 	const char *name;
 	enum conf_when when;
 } features[FEATURE_COUNT] = {
-	[FEATURE_VIA_DIRECT] =		{ "direct",		LATER },
-	[FEATURE_SMARTHOST_MX] =	{ "smarthost mx",	LATER },
+	[FEATURE_VIA_DIRECT] =		{ "direct",		NOW },
+	[FEATURE_SMARTHOST_MX] =	{ "smarthost mx",	NOW },
 };
 
 const struct conf_choice conf_choices_min_tls[] = {

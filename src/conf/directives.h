@@ -28,6 +28,8 @@ enum conf_arg {
 				 * what they include; char * */
 	ARG_CERTIFICATE,	/* FILE [key FILE] ...; by `set` */
 	ARG_SECRET,		/* VALUE | file FILE | ...; by `set` */
+	ARG_LOGINS,		/* a file of logins; a view holds them as if
+				 * they were written */
 	ARG_UIDS,		/* use-by; by `set` */
 	ARG_DURATION,		/* uint64_t */
 	ARG_DURATIONS,		/* struct conf_durations */
@@ -54,6 +56,7 @@ enum conf_when { NOW, LATER };
 #define NOT_IN_ACCOUNT	0x20	/* no statement of an account's transport */
 #define SHADOW		0x40	/* roles that may not see it still see that it
 				 * is there */
+#define TELLS_KIND	0x80	/* listener sees what kind of secret it is */
 
 /* Roles, short for the tables. */
 #define L CONF_LISTENER

@@ -68,20 +68,63 @@ build_patterns(struct build *b, const struct conf_stmt *s,
 			value_add_pattern(b, patterns, &p);
 }
 
-static const char *const mechanisms[] = {
-	"PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1",
-	"SCRAM-SHA-1-PLUS", "SCRAM-SHA-224", "SCRAM-SHA-224-PLUS",
-	"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-384",
-	"SCRAM-SHA-384-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS",
-	"EXTERNAL", "XOAUTH2", "OAUTHBEARER", "NTLM", "GSSAPI"
+/* Both sides of AUTH: where clients log in to us, where we log in. */
+static const struct {
+	const char *name;
+	enum conf_when listen, transport;
+} mechanisms[] = {
+	{ "PLAIN", NOW, NOW },
+	{ "LOGIN", NOW, NOW },
+	{ "CRAM-MD5", NOW, NOW },
+	{ "DIGEST-MD5", LATER, NOW },
+	{ "SCRAM-SHA-1", NOW, NOW },
+	{ "SCRAM-SHA-1-PLUS", NOW, NOW },
+	{ "SCRAM-SHA-224", LATER, LATER },
+	{ "SCRAM-SHA-224-PLUS", LATER, LATER },
+	{ "SCRAM-SHA-256", NOW, NOW },
+	{ "SCRAM-SHA-256-PLUS", NOW, NOW },
+	{ "SCRAM-SHA-384", LATER, LATER },
+	{ "SCRAM-SHA-384-PLUS", LATER, LATER },
+	{ "SCRAM-SHA-512", LATER, LATER },
+	{ "SCRAM-SHA-512-PLUS", LATER, LATER },
+	{ "EXTERNAL", NOW, NOW },
+	{ "XOAUTH2", LATER, NOW },
+	{ "OAUTHBEARER", LATER, NOW },
+	{ "NTLM", LATER, NOW },
+	{ "GSSAPI", LATER, LATER }
 };
 #define N_MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
-#define N_MECHANISMS_NOW 2	/* the rest: not supported yet */
+
+/* N_MECHANISMS: it is none. */
+static size_t
+mechanism_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_MECHANISMS; i++)
+		if (slice_eq_case_cstr(slice_cstr(name), mechanisms[i].name))
+			break;
+	return i;
+}
+
+static void
+mechanism_unknown(struct build *b, const struct conf_stmt *s,
+    const struct conf_word *w)
+{
+	const char *names[N_MECHANISMS];
+	char buf[64];
+	size_t i;
+
+	for (i = 0; i < N_MECHANISMS; i++)
+		names[i] = mechanisms[i].name;
+	build_error(b, s, w, "`%s` is not a mechanism of AUTH%s", w->s,
+	    conf_suggestion(w->s, names, N_MECHANISMS, buf, sizeof(buf)));
+}
 
 /* Names of what is not there yet beside one that is: told, and left out.
  * Alone they are an error, for nothing would be left. */
 static void
-build_mechanism_later(struct build *b, const struct conf_stmt *s,
+mechanism_later(struct build *b, const struct conf_stmt *s,
     const struct conf_word *w, const char *name, bool alone)
 {
 	if (alone)
@@ -94,32 +137,28 @@ build_mechanism_later(struct build *b, const struct conf_stmt *s,
 
 static void
 build_mechanisms(struct build *b, const struct conf_stmt *s,
-    struct conf_list *list)
+    const struct conf_directive *d, struct conf_list *list)
 {
-	char buf[64];
+	enum conf_when when[N_MECHANISMS];
+	bool listen = (d->roles & L) != 0, alone = true;
 	size_t i, j;
-	bool alone = true;
 
-	for (i = 1; i < s->n; i++)
-		for (j = 0; j < N_MECHANISMS_NOW; j++)
-			alone &= !slice_eq_case_cstr(slice_cstr(s->w[i].s),
-			    mechanisms[j]);
-
+	for (j = 0; j < N_MECHANISMS; j++)
+		when[j] = listen ? mechanisms[j].listen :
+		    mechanisms[j].transport;
 	for (i = 1; i < s->n; i++) {
-		for (j = 0; j < N_MECHANISMS; j++)
-			if (slice_eq_case_cstr(slice_cstr(s->w[i].s),
-			    mechanisms[j]))
-				break;
-		if (j < N_MECHANISMS_NOW)
-			value_add_word(b, list, mechanisms[j]);
-		else if (j < N_MECHANISMS)
-			build_mechanism_later(b, s, &s->w[i], mechanisms[j],
-			    alone);
+		j = mechanism_find(s->w[i].s);
+		alone &= j == N_MECHANISMS || when[j] == LATER;
+	}
+	for (i = 1; i < s->n; i++) {
+		j = mechanism_find(s->w[i].s);
+		if (j == N_MECHANISMS)
+			mechanism_unknown(b, s, &s->w[i]);
+		else if (when[j] == NOW)
+			value_add_word(b, list, mechanisms[j].name);
 		else
-			build_error(b, s, &s->w[i],
-			    "`%s` is not a mechanism of AUTH%s", s->w[i].s,
-			    conf_suggestion(s->w[i].s, mechanisms,
-			    N_MECHANISMS, buf, sizeof(buf)));
+			mechanism_later(b, s, &s->w[i], mechanisms[j].name,
+			    alone);
 	}
 }
 
@@ -244,7 +283,7 @@ build_value(struct build *b, const struct conf_stmt *s,
 		build_patterns(b, s, field);
 		break;
 	case ARG_MECHANISMS:
-		build_mechanisms(b, s, field);
+		build_mechanisms(b, s, d, field);
 		break;
 	case ARG_HOSTS:
 	case ARG_WORDS:
@@ -254,6 +293,7 @@ build_value(struct build *b, const struct conf_stmt *s,
 	case ARG_CUSTOM:
 	case ARG_CERTIFICATE:
 	case ARG_SECRET:
+	case ARG_LOGINS:
 	case ARG_UIDS:
 		break;			/* have setters of their own */
 	}

@@ -43,7 +43,7 @@ static const struct conf_directive listen_rows[] = {
     .choices = tls_choices },
 { "certificate", "FILE [key FILE] | auto", ARG_CERTIFICATE, NOW, L, 0,
     AT(certificate), .set = set_listen_certificate, .min = 1, .max = 3 },
-{ "client-ca", "FILE", ARG_FILE, LATER, L, 0, AT(client_ca) },
+{ "client-ca", "FILE", ARG_FILE, NOW, L, 0, AT(client_ca) },
 { "min-tls", "1.0|1.1|1.2|1.3", ARG_CHOICE, NOW, L, 0, AT(min_tls),
     .choices = conf_choices_min_tls, .deflt = "1.2" },
 { "auth", "required|optional|off", ARG_CHOICE, NOW, L, 0, AT(auth),

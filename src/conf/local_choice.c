@@ -75,6 +75,8 @@ conf_local_new(const struct conf *conf, struct slice aliases)
 		l->by_home = path[0] == '~';
 		l->by_name = l->by_home || strstr(path, "%u") != NULL;
 	}
+	if (l->transport != NULL && l->transport->kind == TRANSPORT_MDA)
+		l->by_home = l->by_name = true;
 	l->elsewhere = conf->postmaster != NULL &&
 	    !conf_local_has(l, conf->postmaster);
 	return l;

@@ -53,15 +53,25 @@ conf_read_file(const struct conf_tree *tree, const char *path,
     struct strbuf *out, struct err *e)
 {
 	struct stat st;
+	int fd, rc;
 
 	if (tree->reader.read_file != NULL)
 		return tree->reader.read_file(tree->reader.arg, path, out, e);
-	/* A FIFO or a device would keep the daemon waiting. */
+	/* A FIFO or a device would keep the daemon waiting, and may come
+	 * between two looks where the directory is somebody else's. */
 	if (stat(path, &st) == -1)
 		return err_errno(e, "%s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "%s: not a regular file", path);
-	return fs_read_file(path, CONF_FILE_SIZE_MAX, out, e);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1)
+		return err_errno(e, "cannot open %s", path);
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		rc = err_set(e, EINVAL, "%s: not a regular file", path);
+	else
+		rc = fs_read_rest(fd, path, CONF_FILE_SIZE_MAX, out, e);
+	close(fd);
+	return rc;
 }
 
 /* Directory part of a path, made absolute. */

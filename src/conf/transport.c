@@ -1,17 +1,20 @@
 /* The statements of a transport, in a `transport` block or in an account.
  * monitor, queue, delivery and auth build their parts. */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/num.h"
+#include "conf/command_line.h"
 #include "conf/directives.h"
+#include "conf/mda_line.h"
+#include "conf/provider.h"
 
 #define AT(field) .offset = offsetof(struct conf_transport, field)
 
 static conf_setter set_direct, set_smarthost, set_submission, set_provider,
     set_lmtp, set_mda, set_maildir, set_discard, set_fail, set_port,
-    set_verify, set_fingerprint, set_transport_certificate, set_password,
-    set_oauth2, set_socks5;
+    set_verify, set_fingerprint, set_transport_certificate, set_password;
 
 static const struct conf_choice tls_choices[] = {
 	{ "opportunistic", TLS_OPPORTUNISTIC, NOW },
@@ -24,38 +27,38 @@ static const struct conf_choice tls_choices[] = {
 static const struct conf_choice verify_choices[] = {
 	{ "on", VERIFY_ON, NOW },
 	{ "off", VERIFY_OFF, NOW },
-	{ "dane", VERIFY_DANE, LATER },
+	{ "dane", VERIFY_DANE, NOW },
 	{ NULL, 0, NOW }
 };
 
 static const struct conf_choice spf_choices[] = {
-	{ "warn", 0, NOW },
-	{ "skip", 1, NOW },
-	{ "off", 2, NOW },
+	{ "warn", SPF_CHECK_WARN, NOW },
+	{ "skip", SPF_CHECK_SKIP, NOW },
+	{ "off", SPF_CHECK_OFF, NOW },
 	{ NULL, 0, NOW }
 };
 
 #define NOT_OWN (KIND | NOT_IN_ACCOUNT)
 
 static const struct conf_directive rows[] = {
-{ "direct", "", ARG_CUSTOM, LATER, Q | D | A, NOT_OWN, 0,
+{ "direct", "", ARG_CUSTOM, NOW, Q | D | A, NOT_OWN, 0,
     .set = set_direct },
 { "smarthost", "HOST[:PORT]...", ARG_CUSTOM, NOW, Q | D | A, NOT_OWN, 0,
     .set = set_smarthost, .min = 1, .max = CONF_MANY },
 { "submission", "HOST[:PORT]...", ARG_CUSTOM, NOW, Q | D | A, KIND, 0,
     .set = set_submission, .min = 1, .max = CONF_MANY },
-{ "provider", "NAME", ARG_CUSTOM, LATER, Q | D | A, KIND, 0,
+{ "provider", "NAME", ARG_CUSTOM, NOW, Q | D | A, KIND, 0,
     .set = set_provider, .min = 1, .max = 1 },
-{ "lmtp", "HOST:PORT|unix:PATH", ARG_CUSTOM, LATER, Q | D, NOT_OWN, 0,
+{ "lmtp", "HOST:PORT|unix:PATH", ARG_CUSTOM, NOW, Q | D, NOT_OWN, 0,
     .set = set_lmtp, .min = 1, .max = 1 },
-{ "mda", "\"PROGRAM ARG...\"", ARG_CUSTOM, LATER, Q | D, NOT_OWN, 0,
+{ "mda", "\"PROGRAM ARG...\"", ARG_CUSTOM, NOW, Q | D, NOT_OWN, 0,
     .set = set_mda, .min = 1, .max = 1 },
 { "maildir", "PATH", ARG_PATH, NOW, Q | D, NOT_OWN, AT(maildir),
     .set = set_maildir, .min = 1, .max = 1 },
 { "discard", "", ARG_CUSTOM, NOW, Q | D, NOT_OWN, 0, .set = set_discard },
 { "fail", "CODE \"TEXT\"", ARG_CUSTOM, NOW, Q | D, NOT_OWN, 0,
     .set = set_fail, .min = 2, .max = 2 },
-{ "port", "N", ARG_CUSTOM, LATER, Q | D, NOT_IN_ACCOUNT, AT(direct_port),
+{ "port", "N", ARG_CUSTOM, NOW, Q | D, NOT_IN_ACCOUNT, AT(direct_port),
     .set = set_port, .min = 1, .max = 1, .deflt = "25" },
 { "tls", "opportunistic|required|implicit|off", ARG_CHOICE, NOW, Q | D | A,
     NETWORK, AT(tls), .choices = tls_choices },
@@ -66,8 +69,8 @@ static const struct conf_directive rows[] = {
 { "tls-name", "NAME", ARG_HOST, NOW, Q | D, NETWORK, AT(tls_name) },
 { "tls-ca", "FILE", ARG_FILE, NOW, D, NETWORK, AT(tls_ca) },
 { "certificate", "FILE [key FILE] [passphrase file FILE]", ARG_CERTIFICATE,
-    NOW, D, NETWORK, 0, .set = set_transport_certificate, .min = 1,
-    .max = 6 },
+    NOW, D, NETWORK | SHADOW, 0, .set = set_transport_certificate,
+    .min = 1, .max = 6 },
 { "min-tls", "1.0|1.1|1.2|1.3", ARG_CHOICE, NOW, Q | D, NETWORK,
     AT(min_tls), .choices = conf_choices_min_tls, .deflt = "1.2" },
 { "username", "NAME", ARG_STRING, NOW, Q | D | A, NETWORK, AT(username) },
@@ -76,15 +79,15 @@ static const struct conf_directive rows[] = {
     .set = set_password, .min = 1, .max = 4,
     .choices = conf_secret_transport },
 { "oauth2", "token-file FILE | cms-socket PATH | command \"PROGRAM ARG...\" "
-    "| { }", ARG_CUSTOM, LATER, A, NETWORK | SHADOW | BLOCK_MAY, 0,
-    .set = set_oauth2, .min = 0, .max = 2, .block = CTX_OAUTH2 },
+    "| { }", ARG_CUSTOM, NOW, A, NETWORK | SHADOW | BLOCK_MAY, 0,
+    .set = set_oauth2, .min = 0, .max = 4, .block = CTX_OAUTH2 },
 { "auth-mechanisms", "NAME...", ARG_MECHANISMS, NOW, Q | D | A,
     LIST | NETWORK, AT(auth_mechanisms) },
-{ "socks5", "HOST:PORT { }", ARG_CUSTOM, LATER, Q | D | A,
-    NETWORK | BLOCK_MAY, 0, .set = set_socks5, .min = 1, .max = 1,
+{ "socks5", "HOST:PORT { }", ARG_CUSTOM, NOW, Q | D | A,
+    LIST | NETWORK | BLOCK_MAY, 0, .set = set_socks5, .min = 1, .max = 1,
     .block = CTX_SOCKS5 },
-{ "spf-check", "warn|skip|off", ARG_CHOICE, LATER, Q, NETWORK, NOWHERE,
-    .choices = spf_choices },
+{ "spf-check", "warn|skip|off", ARG_CHOICE, NOW, Q | D, NETWORK,
+    AT(spf_check), .choices = spf_choices, .deflt = "warn" },
 { "source-address", "IP...", ARG_IPS, NOW, Q | D, LIST | NETWORK,
     AT(source_address) },
 { "ipv4", "on|off", ARG_SWITCH, NOW, Q | D, NETWORK, AT(ipv4) },
@@ -192,11 +195,27 @@ static void
 set_provider(struct build *b, void *obj, const struct conf_stmt *s,
     const struct conf_directive *d)
 {
+	const struct conf_provider *p = conf_provider_find(s->w[1].s);
 	struct conf_transport *t = obj;
+	struct conf_host host;
+	char name[256];
 
 	(void)d;
-	if (take_kind(b, s, t, TRANSPORT_SUBMISSION))
-		t->provider = conf_arena_strdup(b->arena, s->w[1].s);
+	if (!take_kind(b, s, t, TRANSPORT_SUBMISSION))
+		return;
+	if (p == NULL) {
+		build_error(b, s, &s->w[1], "there is no provider `%s`%s "
+		    "(`relayctl providers` lists them)", s->w[1].s,
+		    conf_provider_suggest(s->w[1].s, name, sizeof(name)));
+		return;
+	}
+	t->provider = conf_arena_strdup(b->arena, s->w[1].s);
+	memset(&host, 0, sizeof(host));
+	host.name = conf_arena_strdup(b->arena, conf_provider_host(p,
+	    s->w[1].s, name, sizeof(name)));
+	host.port = p->port;
+	*(struct conf_host *)conf_arena_push(b->arena, &t->hosts, &t->n_hosts,
+	    sizeof(host)) = host;
 }
 
 static void
@@ -214,7 +233,22 @@ set_lmtp(struct build *b, void *obj, const struct conf_stmt *s,
 		t->lmtp_path = build_path(b, s, &path);
 	} else {
 		set_hosts(b, s, t);
+		if (t->n_hosts > 0 && t->hosts[0].port == 0)
+			build_error(b, s, NULL, "lmtp: HOST:PORT, there is "
+			    "no usual port (24 and 2003 are common)");
 	}
+}
+
+static int
+find_program(const char *line, struct err *e)
+{
+	char **argv = conf_command_split(line, e);
+	char *path = argv != NULL ? conf_command_find(argv[0], e) : NULL;
+	int rc = path != NULL ? 0 : -1;
+
+	free(path);
+	conf_command_free(&argv);
+	return rc;
 }
 
 static void
@@ -222,10 +256,15 @@ set_mda(struct build *b, void *obj, const struct conf_stmt *s,
     const struct conf_directive *d)
 {
 	struct conf_transport *t = obj;
+	struct err e = { 0, "" };
 
 	(void)d;
-	if (take_kind(b, s, t, TRANSPORT_MDA))
-		t->mda = conf_arena_strdup(b->arena, s->w[1].s);
+	if (!take_kind(b, s, t, TRANSPORT_MDA))
+		return;
+	t->mda = conf_arena_strdup(b->arena, s->w[1].s);
+	if (mda_line_check(t->mda, &t->mda_all, &e) < 0 ||
+	    (b->check_files && find_program(t->mda, &e) < 0))
+		build_error(b, s, &s->w[1], "mda: %s", e.text);
 }
 
 static void
@@ -341,7 +380,10 @@ set_transport_certificate(struct build *b, void *obj,
 	struct conf_transport *t = obj;
 
 	(void)d;
-	build_certificate(b, s, &t->certificate, &t->key, &t->passphrase);
+	t->has_certificate = true;
+	if (!s->hidden)
+		build_certificate(b, s, &t->certificate, &t->key,
+		    &t->passphrase);
 }
 
 static void
@@ -352,29 +394,6 @@ set_password(struct build *b, void *obj, const struct conf_stmt *s,
 
 	set_secret(b, obj, s, d);
 	t->has_credential = true;
-}
-
-static void
-set_oauth2(struct build *b, void *obj, const struct conf_stmt *s,
-    const struct conf_directive *d)
-{
-	struct conf_transport *t = obj;
-
-	t->has_credential = true;
-	if (s->block)
-		build_block(b, s, d->block, NULL, CTX_NONE, NULL);
-}
-
-static void
-set_socks5(struct build *b, void *obj, const struct conf_stmt *s,
-    const struct conf_directive *d)
-{
-	struct conf_host proxy;
-
-	(void)obj;
-	value_host_port(b, s, &s->w[1], &proxy);
-	if (s->block)
-		build_block(b, s, d->block, NULL, CTX_NONE, NULL);
 }
 
 /* ---- the block ---- */
@@ -388,6 +407,23 @@ transport_init(struct build *b, const struct conf_stmt *s,
 	t->name = conf_arena_strdup(b->arena, s->w[1].s);
 	t->direct_port = 25;
 	build_defaults(b, CTX_TRANSPORT, t);
+}
+
+void
+transport_built_in(struct build *b)
+{
+	struct conf_transport *t = conf_arena_alloc(b->arena, sizeof(*t));
+
+	memset(t, 0, sizeof(*t));
+	t->name = conf_arena_strdup(b->arena, "direct");
+	t->kind = TRANSPORT_DIRECT;
+	t->kind_set = true;
+	t->direct_port = 25;
+	build_defaults(b, CTX_TRANSPORT, t);
+	t->tls = TLS_OPPORTUNISTIC;
+	t->tls_verify = VERIFY_OFF;
+	t->dane = true;
+	b->conf->direct = t;
 }
 
 void
@@ -407,8 +443,8 @@ set_transport(struct build *b, void *obj, const struct conf_stmt *s,
 	build_block(b, s, d->block, &t, CTX_NONE, NULL);
 	if (!t.kind_set && b->notes->n_errors == errors && build_is_main(b))
 		build_error(b, s, NULL, "transport `%s` does nothing: one of "
-		    "smarthost, submission, maildir, discard or fail is "
-		    "missing", t.name);
+		    "direct, smarthost, submission, maildir, discard or "
+		    "fail is missing", t.name);
 	transport_finish(b, s, &t);
 	*(struct conf_transport *)conf_arena_push(b->arena,
 	    &conf->transports, &conf->n_transports, sizeof(t)) = t;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/directives.h"
+#include "conf/provider.h"
 
 bool
 transport_is_network(const struct conf_transport *t)
@@ -45,6 +46,8 @@ finish_tls(struct build *b, const struct conf_stmt *s,
 	bool verified = t->tls_verify == VERIFY_ON ||
 	    t->tls_verify == VERIFY_DANE;
 
+	if (t->lmtp_path != NULL && t->tls == TLS_UNSET && !pinned)
+		t->tls = TLS_OFF;	/* a socket of this machine */
 	/* Who pins or verifies means it. */
 	if (t->tls == TLS_UNSET)
 		t->tls = t->has_credential || pinned || verified ?
@@ -55,6 +58,9 @@ finish_tls(struct build *b, const struct conf_stmt *s,
 		    "%s", s->w[0].s, t->name, t->tls == TLS_OFF ? "off" :
 		    "opportunistic", pinned ? "tls-fingerprint" :
 		    "tls-verify");
+	t->dane = t->tls_verify == VERIFY_DANE || (t->tls_verify ==
+	    VERIFY_UNSET && t->kind == TRANSPORT_DIRECT &&
+	    t->tls == TLS_OPPORTUNISTIC);
 	if (t->tls_verify == VERIFY_UNSET)
 		t->tls_verify = t->tls == TLS_REQUIRED ||
 		    t->tls == TLS_IMPLICIT ? VERIFY_ON : VERIFY_OFF;
@@ -71,7 +77,8 @@ check_credential(struct build *b, const struct conf_stmt *s,
 	if (t->password.kind != SECRET_NONE && t->username == NULL)
 		build_error(b, s, NULL, "%s `%s`: a password, but no "
 		    "username", s->w[0].s, t->name);
-	if (!t->has_credential || t->tls_fingerprint.n > 0)
+	if (!t->has_credential || t->tls_fingerprint.n > 0 ||
+	    (t->password.kind == SECRET_NONE && t->oauth2 == NULL))
 		return;
 	if (t->tls == TLS_OFF)
 		build_warning(b, s, "%s `%s`: a password without TLS",
@@ -102,6 +109,75 @@ check_idle(struct build *b, const struct conf_stmt *s,
 			build_warning(b, &s->kids[i], "`%s` means nothing to "
 			    "a transport that does not use the network",
 			    d->name);
+		else if (d != NULL && t->kind != TRANSPORT_DIRECT &&
+		    strcmp(d->name, "spf-check") == 0)
+			build_warning(b, &s->kids[i], "`spf-check` means "
+			    "nothing to a transport that is not `direct`");
+	}
+}
+
+static bool
+is_written(const struct conf_stmt *s, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_kids; i++)
+		if (word_is(&s->kids[i].w[0], name))
+			return true;
+	return false;
+}
+
+static void
+preset_count(const struct conf_stmt *s, const char *name, unsigned preset,
+    unsigned *to)
+{
+	if (preset > 0 && !is_written(s, name))
+		*to = preset;
+}
+
+/* What is known of the provider, where nothing else was written. */
+static void
+finish_provider(const struct conf_stmt *s, struct conf_transport *t)
+{
+	const struct conf_provider *p = t->provider != NULL ?
+	    conf_provider_find(t->provider) : NULL;
+
+	if (p == NULL)
+		return;
+	preset_count(s, "connections", p->connections, &t->connections);
+	preset_count(s, "connections-per-host", p->connections,
+	    &t->connections_per_host);
+	preset_count(s, "messages-per-connection", p->messages,
+	    &t->messages_per_connection);
+	preset_count(s, "recipients-per-message", p->recipients,
+	    &t->recipients_per_message);
+	if (p->size > 0 && !is_written(s, "max-message-size"))
+		t->max_message_size = p->size;
+	if (p->rate > 0 && !is_written(s, "rate"))
+		t->rate = (struct conf_rate){ p->rate, p->per };
+	if (p->daily > 0 && !is_written(s, "daily"))
+		t->daily = p->daily;
+	if (t->tls == TLS_UNSET)
+		t->tls = strcmp(p->tls, "implicit") == 0 ? TLS_IMPLICIT :
+		    TLS_REQUIRED;
+}
+
+/* Who names EXTERNAL wants the certificate to log in. */
+static void
+finish_external(struct build *b, const struct conf_stmt *s,
+    struct conf_transport *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->auth_mechanisms.n; i++) {
+		if (strcmp(t->auth_mechanisms.v[i], "EXTERNAL") != 0)
+			continue;
+		if (t->has_certificate)
+			t->has_credential = true;
+		else if (build_is_main(b))
+			build_error(b, s, NULL, "%s `%s`: auth-mechanisms "
+			    "EXTERNAL needs a `certificate`", s->w[0].s,
+			    t->name);
 	}
 }
 
@@ -109,8 +185,11 @@ void
 transport_finish(struct build *b, const struct conf_stmt *s,
     struct conf_transport *t)
 {
+	finish_external(b, s, t);
+	finish_provider(s, t);
 	finish_ports(b, s, t);
 	finish_tls(b, s, t);
+	oauth2_finish(b, s, t);
 	if (!build_is_main(b) || !t->kind_set)
 		return;
 	if (transport_is_network(t))

@@ -18,6 +18,7 @@
 #include "conf/aliases.h"
 #include "conf/directives.h"
 #include "conf/facts.h"
+#include "conf/login_file.h"
 #include "conf/view.h"
 
 struct encoder {
@@ -26,6 +27,8 @@ struct encoder {
 	struct strbuf *out;
 	struct err *e;
 	struct conf_arena *arena;	/* for this run */
+	struct conf_stmt *logins;	/* what `login-file` holds, as blocks */
+	size_t n_logins;
 };
 
 static void
@@ -175,15 +178,18 @@ put_uids(struct encoder *en, const struct conf_stmt *s)
 {
 	const struct passwd *pw;
 	char number[24];
-	size_t i;
+	size_t i = 1;
 
 	put_u32(en, s->n);
-	if (s->n < 2 || !word_is(&s->w[1], "uid")) {
-		put_words(en, s, 0, s->n);
-		return 0;
+	if (word_is(&s->w[0], "use-by")) {
+		if (s->n < 2 || !word_is(&s->w[1], "uid")) {
+			put_words(en, s, 0, s->n);
+			return 0;
+		}
+		i = 2;
 	}
-	put_words(en, s, 0, 2);
-	for (i = 2; i < s->n; i++) {
+	put_words(en, s, 0, i);
+	for (; i < s->n; i++) {
 		if (s->w[i].s[strspn(s->w[i].s, "0123456789")] == '\0') {
 			put_words(en, s, i, i + 1);
 			continue;
@@ -239,6 +245,95 @@ find_row(enum conf_context ctx, const char *name)
 	return d;
 }
 
+/* ---- login-file ---- */
+
+static void
+add_word(struct encoder *en, struct conf_stmt *s, const char *text, size_t n)
+{
+	struct conf_word *w = conf_arena_push(en->arena, &s->w, &s->n,
+	    sizeof(*w));
+
+	w->s = conf_arena_strndup(en->arena, text, n);
+	w->line = s->line;
+}
+
+static struct conf_stmt *
+add_statement(struct encoder *en, const struct conf_stmt *from,
+    struct conf_stmt **list, size_t *n, const char *keyword)
+{
+	struct conf_stmt *s = conf_arena_push(en->arena, list, n, sizeof(*s));
+
+	s->file = from->file;
+	s->line = from->line;
+	add_word(en, s, keyword, strlen(keyword));
+	return s;
+}
+
+/* login NAME { password hash HASH; account ACCOUNT } */
+static void
+add_login(struct encoder *en, const struct conf_stmt *from,
+    const struct login_line *l)
+{
+	struct conf_stmt *s, *kid;
+
+	s = add_statement(en, from, &en->logins, &en->n_logins, "login");
+	s->block = true;
+	add_word(en, s, l->name.p, l->name.n);
+	s->w[1].quoted = true;
+	kid = add_statement(en, from, &s->kids, &s->n_kids, "password");
+	add_word(en, kid, "hash", 4);
+	add_word(en, kid, l->hash.p, l->hash.n);
+	kid->w[2].quoted = true;
+	if (l->account.n == 0)
+		return;
+	kid = add_statement(en, from, &s->kids, &s->n_kids, "account");
+	add_word(en, kid, l->account.p, l->account.n);
+	kid->w[1].quoted = true;
+}
+
+static int
+read_logins(struct encoder *en, const struct conf_stmt *s)
+{
+	char *path = conf_resolve_path(en->tree, en->arena, s->file, s->w[1].s);
+	struct strbuf text = STRBUF_INIT;
+	struct login_line line;
+	struct slice rest;
+	unsigned number = 0;
+	int rc = conf_read_file(en->tree, path, &text, en->e);
+
+	rest = strbuf_slice(&text);
+	while (rc == 0 && login_file_next(&rest, &number, &line)) {
+		if (line.mistake != NULL)
+			rc = err_set(en->e, -1, "%s:%u: %s", path, line.line,
+			    line.mistake);
+		else
+			add_login(en, s, &line);
+	}
+	if (text.n > 0)
+		mem_wipe(text.p, text.n);
+	strbuf_free(&text);
+	return rc;
+}
+
+static int
+find_logins(struct encoder *en)
+{
+	const struct conf_directive *d;
+	size_t i;
+
+	for (i = 0; i < en->tree->root.n_kids; i++) {
+		d = conf_directive_find(CTX_GLOBAL,
+		    en->tree->root.kids[i].w[0].s);
+		if (d != NULL && d->arg == ARG_LOGINS &&
+		    (d->roles & en->role) != 0 &&
+		    read_logins(en, &en->tree->root.kids[i]) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- blocks ---- */
+
 enum sight { UNSEEN, SEEN, SEEN_THERE };
 
 static enum sight
@@ -246,15 +341,36 @@ sight_of(const struct encoder *en, const struct conf_directive *d)
 {
 	if (d == NULL)
 		return UNSEEN;
+	if (d->arg == ARG_LOGINS && (en->role & (CONF_MONITOR |
+	    CONF_TOOL)) == 0)
+		return UNSEEN;		/* as blocks */
 	if ((d->roles & en->role) != 0 || (en->role & (CONF_MONITOR |
 	    CONF_TOOL)) != 0)
 		return SEEN;
-	return (d->flags & SHADOW) != 0 && (en->role & (CONF_QUEUE |
-	    CONF_DELIVERY)) != 0 ? SEEN_THERE : UNSEEN;
+	if ((d->flags & SHADOW) != 0 && (en->role & (CONF_QUEUE |
+	    CONF_DELIVERY | CONF_AUTH)) != 0)
+		return SEEN_THERE;
+	return (d->flags & TELLS_KIND) != 0 && en->role == CONF_LISTENER ?
+	    SEEN_THERE : UNSEEN;
 }
 
 static int put_block(struct encoder *en, const struct conf_stmt *s,
     enum conf_context ctx);
+
+/* The keyword, and perhaps what kind of secret stands behind it. */
+static void
+put_hidden(struct encoder *en, const struct conf_stmt *s,
+    const struct conf_directive *d)
+{
+	bool tells = (d->flags & TELLS_KIND) != 0 && s->n > 1;
+	bool hash = s->n == 3 && word_is(&s->w[1], "hash");
+
+	put_u32(en, tells ? 2 : 1);
+	put_words(en, s, 0, 1);
+	if (tells)
+		put_word(en, conf_uses_word(conf_secret_uses(hash ?
+		    SECRET_HASH : SECRET_VALUE, s->w[s->n - 1].s)), true);
+}
 
 static int
 put_statement(struct encoder *en, const struct conf_stmt *s,
@@ -265,8 +381,7 @@ put_statement(struct encoder *en, const struct conf_stmt *s,
 	put_u32(en, (s->block && !hidden ? VIEW_BLOCK : 0) |
 	    (hidden ? VIEW_HIDDEN : 0));
 	if (hidden) {
-		put_u32(en, 1);
-		put_words(en, s, 0, 1);
+		put_hidden(en, s, d);
 		put_u32(en, 0);
 		return 0;
 	}
@@ -293,6 +408,8 @@ put_block(struct encoder *en, const struct conf_stmt *s,
 	for (i = 0; i < s->n_kids; i++)
 		if (sight_of(en, find_row(ctx, s->kids[i].w[0].s)) != UNSEEN)
 			n++;
+	if (ctx == CTX_GLOBAL)
+		n += en->n_logins;
 	put_u32(en, n);
 	for (i = 0; i < s->n_kids; i++) {
 		d = find_row(ctx, s->kids[i].w[0].s);
@@ -302,6 +419,10 @@ put_block(struct encoder *en, const struct conf_stmt *s,
 		    sight == SEEN_THERE) == -1)
 			return -1;
 	}
+	d = conf_directive_find(CTX_GLOBAL, "login");
+	for (i = 0; ctx == CTX_GLOBAL && i < en->n_logins; i++)
+		if (put_statement(en, &en->logins[i], d, false) == -1)
+			return -1;
 	return 0;
 }
 
@@ -311,7 +432,7 @@ put_facts(struct encoder *en)
 	struct conf_facts facts = en->tree->facts;
 	size_t i;
 
-	if (en->role == CONF_DELIVERY)
+	if (en->role == CONF_DELIVERY || en->role == CONF_AUTH)
 		conf_facts_network(en->tree, en->arena, &facts);
 	put_text(en, facts.hostname != NULL ? facts.hostname : "localhost");
 	put_u32(en, facts.container);
@@ -339,7 +460,9 @@ conf_view_encode(const struct conf_tree *tree, enum conf_role role,
 	for (i = 0; i < tree->n_files; i++)
 		put_text(&en, tree->files[i].path);
 	put_facts(&en);
-	rc = put_block(&en, &tree->root, CTX_GLOBAL);
+	rc = find_logins(&en);
+	if (rc == 0)
+		rc = put_block(&en, &tree->root, CTX_GLOBAL);
 	conf_arena_free(&en.arena);
 	return rc;
 }

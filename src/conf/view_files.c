@@ -56,6 +56,7 @@ walk_statement(const struct file_walk *k, const struct conf_stmt *s,
 
 	switch (d->arg) {
 	case ARG_FILE:
+	case ARG_LOGINS:
 		tell_file(k, s, 1, d);
 		break;
 	case ARG_ALIASES:

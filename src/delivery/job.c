@@ -111,7 +111,7 @@ job_new(struct port_message *m, struct err *e)
 	}
 	j->rcpt = mem_zarray(j->m.n_rcpt, sizeof(*j->rcpt));
 	j->open = j->m.n_rcpt;
-	j->size = strlen(j->m.trace) + j->m.body_size;
+	j->size = strlen(j->m.trace) + j->m.body_size - j->m.skip;
 	leave_too_many(j);
 	bad = take_body(j, m);
 	if (bad == NULL)
@@ -141,6 +141,7 @@ job_free(struct job **jp)
 	free(j->hint_text);
 	free(j->remote);
 	free(j->tls);
+	free(j->spf);
 	strbuf_free(&j->why);
 	free(j);
 }
@@ -154,8 +155,10 @@ job_answer(struct job *j, uint32_t i, int code, struct mail_status st,
 	if (r->state == RCPT_ANSWERED)
 		return;
 	r->state = RCPT_ANSWERED;
+	r->put_off = false;
 	r->code = (uint16_t)code;
 	r->status = st.class != 0 ? st : mail_status_of_code(code);
+	free(r->text);
 	r->text = mem_strndup(text, TEXT_KEPT);
 	j->open--;
 }
@@ -187,10 +190,79 @@ class_status(enum job_class class, int *code)
 	case JOB_RETURNED:
 		*code = 451;
 		return MAIL_STATUS(4, 3, 2);
+	case JOB_UNUSABLE:
+		*code = 451;
+		return MAIL_STATUS(4, 7, 23);
 	default:
 		*code = 451;
 		return MAIL_STATUS(4, 3, 0);
 	}
+}
+
+/* No other server could be asked: what the one before said holds. */
+static void
+keep_put_off(struct job *j)
+{
+	uint32_t i;
+
+	for (i = 0; i < j->m.n_rcpt; i++) {
+		struct job_rcpt *r = &j->rcpt[i];
+
+		if (r->state == RCPT_ANSWERED || !r->put_off)
+			continue;
+		r->state = RCPT_ANSWERED;
+		r->put_off = false;
+		j->open--;
+	}
+}
+
+bool
+job_put_off(struct job *j)
+{
+	bool any = false;
+	uint32_t i;
+
+	if (j->hint != JOB_SETTLED)
+		return false;
+	for (i = 0; i < j->m.n_rcpt; i++) {
+		struct job_rcpt *r = &j->rcpt[i];
+
+		/* x.4.x is ours: of lost connections, where the message
+		 * may have arrived. */
+		if (r->state != RCPT_ANSWERED || r->code / 100 != 4 ||
+		    r->status.subject == 4 || i >= RESULTS_MAX)
+			continue;
+		r->state = RCPT_WAITING;
+		r->put_off = true;
+		j->open++;
+		any = true;
+	}
+	return any;
+}
+
+bool
+job_rotate(struct job *j)
+{
+	bool any = false;
+	uint32_t i;
+	char *text;
+
+	for (i = 0; i < j->m.n_rcpt; i++) {
+		struct job_rcpt *r = &j->rcpt[i];
+
+		if (r->state != RCPT_ANSWERED || r->code / 100 != 5 ||
+		    r->status.subject != 7)
+			continue;
+		r->code = 450;
+		r->status.class = 4;
+		text = mem_printf("450 4.7.%u to be tried by the other "
+		    "family of addresses; the server said: %s",
+		    r->status.detail, r->text);
+		free(r->text);
+		r->text = text;
+		any = true;
+	}
+	return any;
 }
 
 void
@@ -198,6 +270,8 @@ job_fail(struct job *j, enum job_class class, const char *text)
 {
 	struct mail_status st;
 	int code;
+
+	keep_put_off(j);
 
 	if (j->open + j->left_out == j->m.n_rcpt) {
 		j->class = class;
@@ -267,6 +341,7 @@ job_result_encode(const struct job *j, struct strbuf *out)
 		.class = (uint8_t)j->class,
 		.remote = j->remote,
 		.tls = j->tls,
+		.spf = j->spf,
 		.text = j->text,
 		.setbacks = j->m.setbacks,
 		.connect_ms = j->connect_ms,

@@ -27,6 +27,9 @@ struct job_rcpt {
 	uint16_t code;
 	struct mail_status status;
 	char *text;
+	bool put_off;			/* text and the rest are the answer of
+					 * the server before, in case that no
+					 * other one can be asked */
 };
 
 /* What a pool has learnt; goes along with each of its results. */
@@ -57,6 +60,8 @@ struct job {
 	char *hint_text;
 	char *remote;			/* last server talked to, or NULL */
 	char *tls;			/* or NULL */
+	char *spf;			/* what receivers will make of it: "fail
+					 * by `-all` for 192.0.2.1", or NULL */
 	uint64_t arrived_ms;
 	uint64_t mail_ms;		/* first MAIL; 0: none */
 	uint32_t connect_ms;
@@ -67,6 +72,8 @@ struct job {
 	uint64_t no_tls;		/* hosts whose handshake failed, and
 					 * that may be talked to in plain */
 	bool fresh;			/* wants a connection of its own */
+	bool second_host;		/* one server has answered it already */
+	bool token_retried;		/* its first token was refused */
 	unsigned crowded;		/* times that it was told at MAIL that
 					 * there are too many connections */
 	const struct job_news *news;	/* of its pool; NULL: has none */
@@ -98,6 +105,13 @@ void job_answer_rest(struct job *j, int code, struct mail_status st,
  * answered before keep that: the job is then settled, the rest temporarily
  * refused. */
 void job_fail(struct job *j, enum job_class class, const char *text);
+/* Opens recipients again that a server has put off (4xx of its own), to ask
+ * another one; false: there are none. */
+bool job_put_off(struct job *j);
+/* Refusals for good that speak of policy (x.7.x) at the first attempt become
+ * temporary: the next attempt goes by the other family of addresses, which may
+ * have another reputation.  false: there are none. */
+bool job_rotate(struct job *j);
 /* Back to waiting, for all that a lost transaction left unanswered. */
 void job_reopen(struct job *j);
 /* Every recipient has a result, or the class says why not. */

@@ -1,7 +1,8 @@
 /*
  * Which session a job gets: an idle one, a new one within the limits, or it
- * waits.  Several hosts are tried in the order of the configuration, each
- * once for a job; one that failed a moment ago comes last.  Run by delivery.
+ * waits.  Several hosts are tried in the order of the configuration or by
+ * their preference (equals in random order), each once for a job; one that
+ * failed a moment ago comes last.  Run by delivery.
  * When no host is left the job is unreachable, which is the lane's failure
  * and not the message's.
  */
@@ -13,7 +14,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
+#include "delivery/mx.h"
 #include "delivery/pool_private.h"
+#include "delivery/proxy.h"
 #include "delivery/tls_policy.h"
 #include "io/sockaddr.h"
 
@@ -22,53 +26,110 @@
 
 static void dispatch(void *arg);
 
+/* ---- hosts that several pools share ---- */
+
 static void
-set_sources(struct pool *p)
+add_host(struct pool *p, const char *name, unsigned port, unsigned group)
 {
-	size_t i;
+	struct host *h = mem_push(&p->hosts, &p->n_hosts, sizeof(*h));
 
-	for (i = 0; i < p->t->source_address.n; i++) {
-		struct sockaddr_storage sa;
+	memset(h, 0, sizeof(*h));
+	h->name = mem_strdup(name);
+	h->port = port;
+	h->group = group;
+	h->use = host_use_get(p->env->uses, p->t->name, name, port);
+	if (p->t->tls != TLS_OFF)
+		h->ticket = tls_ticket_new();
+}
 
-		if (!sockaddr_from_ip(slice_cstr(p->t->source_address.v[i]),
-		    0, &sa))
-			continue;
-		if (sa.ss_family == AF_INET && p->source4.ss_family == 0)
-			p->source4 = sa;
-		if (sa.ss_family == AF_INET6 && p->source6.ss_family == 0)
-			p->source6 = sa;
+/* Waits for a session of another pool with this host to end. */
+static void
+want(struct pool *p, struct host_use *u)
+{
+	if (p->wants != NULL)
+		return;
+	p->wants = u;
+	TAILQ_INSERT_TAIL(&u->wanted, p, wants_link);
+}
+
+static void
+unwant(struct pool *p)
+{
+	if (p->wants != NULL)
+		TAILQ_REMOVE(&p->wants->wanted, p, wants_link);
+	p->wants = NULL;
+}
+
+void
+pool_host_left(struct host *h, bool leaving)
+{
+	struct pool *p;
+
+	h->use->sessions--;
+	if (leaving)
+		h->use->leaving--;
+	while ((p = TAILQ_FIRST(&h->use->wanted)) != NULL) {
+		unwant(p);
+		pool_wake(p);
 	}
+}
+
+/* ---- making and freeing ---- */
+
+static struct pool *
+pool_make(struct pool_env *env, const struct conf_transport *t)
+{
+	struct pool *p = mem_zalloc(sizeof(*p));
+
+	p->env = env;
+	p->t = t;
+	TAILQ_INIT(&p->waiting);
+	TAILQ_INIT(&p->all);
+	TAILQ_INIT(&p->idle);
+	loop_task_init(&p->dispatch, dispatch, p);
+	reach_sources(t, &p->source4, &p->source6);
+	return p;
 }
 
 struct pool *
 pool_new(struct pool_env *env, const struct conf_transport *t)
 {
-	struct pool *p = mem_zalloc(sizeof(*p));
+	struct pool *p = pool_make(env, t);
 	size_t i;
 
-	p->env = env;
-	p->t = t;
-	if (env->idle.tqh_last == NULL) {
-		TAILQ_INIT(&env->idle);
-		TAILQ_INIT(&env->starved);
-	}
-	p->n_hosts = t->n_hosts < JOB_HOSTS_MAX ? t->n_hosts : JOB_HOSTS_MAX;
-	p->hosts = mem_zarray(p->n_hosts, sizeof(*p->hosts));
-	for (i = 0; i < p->n_hosts; i++) {
-		p->hosts[i].conf = &t->hosts[i];
-		if (t->tls != TLS_OFF)
-			p->hosts[i].ticket = tls_ticket_new();
-	}
-	TAILQ_INIT(&p->waiting);
-	TAILQ_INIT(&p->all);
-	TAILQ_INIT(&p->idle);
-	loop_task_init(&p->dispatch, dispatch, p);
-	set_sources(p);
+	p->proxies = mem_zarray(t->n_proxies, sizeof(*p->proxies));
+	if (t->lmtp_path != NULL)
+		add_host(p, t->lmtp_path, 0, 0);
+	for (i = 0; i < t->n_hosts && i < JOB_HOSTS_MAX; i++)
+		add_host(p, t->hosts[i].name, t->hosts[i].port, (unsigned)i);
 	if (t->tls != TLS_OFF) {
 		p->tls = tls_policy_new(t, env->ca, &p->tls_err);
 		if (p->tls == NULL)
 			log_msg(LL_WARN, "tls", "%s", p->tls_err.text);
 	}
+	return p;
+}
+
+struct pool *
+pool_new_site(struct pool *transport, const char *site)
+{
+	const struct conf_transport *t = transport->t;
+	struct pool *p = pool_make(transport->env, t);
+	unsigned group, port = t->kind == TRANSPORT_DIRECT ? t->direct_port :
+	    t->hosts[0].port;
+	char *name;
+	size_t i;
+
+	p->site = true;
+	p->proxies = transport->proxies;
+	for (i = 0; i < JOB_HOSTS_MAX &&
+	    (name = mx_site_host(site, i, &group)) != NULL; i++) {
+		add_host(p, name, port, group);
+		free(name);
+	}
+	if (transport->tls != NULL)
+		p->tls = tls_context_ref(transport->tls);
+	p->tls_err = transport->tls_err;
 	return p;
 }
 
@@ -84,13 +145,19 @@ pool_free(struct pool **pp)
 	*pp = NULL;
 	while ((s = TAILQ_FIRST(&p->all)) != NULL)
 		session_drop(s);
+	unwant(p);
 	if (p->is_starved)
 		TAILQ_REMOVE(&p->env->starved, p, starved);
 	loop_task_cancel(p->env->client.loop, &p->dispatch);
 	tls_context_free(&p->tls);
-	for (i = 0; i < p->n_hosts; i++)
+	for (i = 0; i < p->n_hosts; i++) {
 		tls_ticket_free(&p->hosts[i].ticket);
+		host_use_put(&p->hosts[i].use);
+		free(p->hosts[i].name);
+	}
 	free(p->hosts);
+	if (!p->site)
+		free(p->proxies);
 	free(p);
 }
 
@@ -138,29 +205,73 @@ pool_host_failed(struct pool *p, size_t host, struct job *j,
 }
 
 void
+pool_host_unclear(struct pool *p, size_t host, struct job *j,
+    const char *text)
+{
+	j->tried |= UINT64_C(1) << host;
+	if (j->why.n < 2048)
+		strbuf_printf(&j->why, "%s%s", j->why.n > 0 ? "; " : "",
+		    text);
+	pool_take_back(p, j);
+}
+
+void
+pool_proxies_failed(struct job *j, const char *text)
+{
+	job_fail(j, JOB_UNREACHABLE, text);
+	job_finish(j);
+}
+
+void
 pool_take_back(struct pool *p, struct job *j)
 {
 	TAILQ_INSERT_HEAD(&p->waiting, j, link);
 	pool_wake(p);
 }
 
-/* The first host that the job has not tried, a shunned one last; n_hosts:
- * none is left. */
+/* Of the hosts that the job has not tried one of the best preference, those
+ * that are shunned last; n_hosts: none is left. */
 static size_t
 pick_host(const struct pool *p, const struct job *j)
 {
 	uint64_t now = clock_mono_ms();
-	size_t i, later = p->n_hosts;
+	size_t i, best = p->n_hosts;
+	bool shunned, best_shunned = false;
+	unsigned equals = 0;
 
 	for (i = 0; i < p->n_hosts; i++) {
+		const struct host *h = &p->hosts[i];
+
 		if (j->tried & UINT64_C(1) << i)
 			continue;
-		if (p->hosts[i].shunned_until <= now)
-			return i;
-		if (later == p->n_hosts)
-			later = i;
+		shunned = h->shunned_until > now;
+		if (best < p->n_hosts && (shunned > best_shunned ||
+		    (shunned == best_shunned &&
+		    h->group > p->hosts[best].group)))
+			continue;
+		if (best == p->n_hosts || shunned < best_shunned ||
+		    h->group < p->hosts[best].group)
+			equals = 0;
+		/* Each of the equals with the same chance. */
+		if (rand_below(++equals) == 0)
+			best = i;
+		best_shunned = shunned;
 	}
-	return later;
+	return best;
+}
+
+bool
+pool_try_next(struct pool *p, size_t host, struct job *j)
+{
+	if (!p->site || j->second_host || p->draining ||
+	    j->class != JOB_SETTLED)
+		return false;
+	j->tried |= UINT64_C(1) << host;
+	if (pick_host(p, j) == p->n_hosts || !job_put_off(j))
+		return false;
+	j->second_host = true;
+	pool_take_back(p, j);
+	return true;
 }
 
 /* ---- how many ---- */
@@ -209,8 +320,8 @@ pool_setback(struct pool *p, bool full, unsigned held)
 bool
 pool_full(struct pool *p, const struct session *s)
 {
-	const struct host *h = &p->hosts[s->host];
-	bool alone = h->sessions - h->leaving <= 1;
+	const struct host_use *u = p->hosts[s->host].use;
+	bool alone = u->sessions - u->leaving <= 1;
 
 	pool_setback(p, true, alone ? 0 :
 	    p->n_sessions - p->n_leaving - 1);
@@ -232,10 +343,11 @@ find_idle(const struct pool *p, const struct job *j)
 {
 	struct session *s;
 
-	if (j->fresh)
+	if (j->fresh || j->m.avoid != 0)
 		return NULL;
 	TAILQ_FOREACH(s, &p->idle, idle_link) {
-		if (strcmp(s->helo, pool_helo(p, j)) == 0)
+		if ((j->tried & UINT64_C(1) << s->host) == 0 &&
+		    strcmp(s->helo, pool_helo(p, j)) == 0)
 			return s;
 	}
 	return NULL;
@@ -247,15 +359,22 @@ find_idle(const struct pool *p, const struct job *j)
 static bool
 give_up(struct pool *p, struct job *j)
 {
-	if (p->setback_ms == 0 || j->opened_ms > p->setback_ms)
+	/* One that has an answer already has been a second time for nothing,
+	 * and says nothing of the host that gave it. */
+	bool may_wait = !p->draining && !j->second_host;
+
+	if (!j->second_host && (p->setback_ms == 0 ||
+	    j->opened_ms > p->setback_ms))
 		pool_setback(p, false, p->n_sessions - p->n_leaving);
-	if (p->news.sessions > 0 && !p->draining) {
+	if (p->news.sessions > 0 && may_wait) {
 		j->tried = j->offline = 0;
 		strbuf_clear(&j->why);
+		if (!TAILQ_EMPTY(&p->idle))
+			pool_wake(p);
 		return true;
 	}
 	/* Others are about to find out. */
-	if (p->n_sessions > p->n_leaving && !p->draining)
+	if (p->n_sessions > p->n_leaving && may_wait)
 		return true;
 	TAILQ_REMOVE(&p->waiting, j, link);
 	job_fail(j, j->tried != 0 && (j->tried & ~j->offline) == 0 ?
@@ -277,56 +396,38 @@ idle_of_host(const struct pool *p, size_t host)
 	return s;
 }
 
-void
-pool_feed(struct pool_env *env)
-{
-	struct pool *p = TAILQ_FIRST(&env->starved);
-
-	if (p == NULL || (env->sessions >= env->sessions_max &&
-	    TAILQ_EMPTY(&env->idle)))
-		return;
-	TAILQ_REMOVE(&env->starved, p, starved);
-	p->is_starved = false;
-	pool_wake(p);
-}
-
-/* A descriptor: the session that has been idle longest, whosever it is, gives
- * up its own. */
+/* An idle session with the host makes room, this pool's, once it has left;
+ * those of other pools end by themselves. */
 static bool
-has_descriptor(struct pool *p)
+host_has_room(struct pool *p, size_t host)
 {
-	struct pool_env *env = p->env;
+	struct host_use *u = p->hosts[host].use;
+	unsigned most = host_limit(p);
+	struct session *s;
 
-	if (env->sessions_max == 0 || env->sessions < env->sessions_max)
+	if (most == 0 || u->sessions < most)
 		return true;
-	if (!TAILQ_EMPTY(&env->idle))
-		session_quit(TAILQ_FIRST(&env->idle));
-	if (env->sessions < env->sessions_max)
+	if (u->sessions - u->leaving >= most &&
+	    (s = idle_of_host(p, host)) != NULL)
+		session_quit(s);
+	if (u->sessions < most)
 		return true;
-	if (!p->is_starved) {
-		p->is_starved = true;
-		TAILQ_INSERT_TAIL(&env->starved, p, starved);
-	}
+	want(p, u);
 	return false;
 }
 
-/* An idle session that does not suit makes room; once it has left. */
+/* The same of one that does not suit. */
 static bool
 has_room(struct pool *p, size_t host)
 {
-	unsigned most = limit(p), per_host = host_limit(p);
-	const struct host *h = &p->hosts[host];
-	struct session *s;
+	unsigned most = limit(p);
 
 	if (most != 0 && p->n_sessions - p->n_leaving >= most &&
 	    !TAILQ_EMPTY(&p->idle))
 		session_quit(TAILQ_LAST(&p->idle, session_list));
 	if (most != 0 && p->n_sessions >= most)
 		return false;
-	if (per_host != 0 && h->sessions - h->leaving >= per_host &&
-	    (s = idle_of_host(p, host)) != NULL)
-		session_quit(s);
-	return (per_host == 0 || h->sessions < per_host) && has_descriptor(p);
+	return host_has_room(p, host) && pool_has_descriptor(p);
 }
 
 /* false: it has to wait. */

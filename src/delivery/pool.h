@@ -1,18 +1,20 @@
-/* The sessions and waiting jobs of one transport.
+/* The sessions and waiting jobs of one transport, or of one of its sites.
  *
- * A transport is one lane as far as sessions are concerned: its next hops,
- * credential, TLS policy and source address are the same for all that goes
- * through it, so a session may be used again for any of its jobs that says
- * the same name at EHLO, and for no others. */
+ * That is one lane as far as sessions are concerned: next hops, credential,
+ * TLS policy and source address are the same for all that goes through it, so
+ * a session may be used again for any of its jobs that says the same name at
+ * EHLO, and for no others.  Mail for all domains that have the same mail
+ * exchangers shares a site, and its sessions. */
 #ifndef DELIVERY_POOL_H
 #define DELIVERY_POOL_H
 
 #include <stdbool.h>
-
-#include "base/slice.h"
-#include "conf/conf.h"
 #include <sys/queue.h>
 
+#include "base/htab.h"
+#include "base/slice.h"
+#include "conf/conf.h"
+#include "delivery/forecast.h"
 #include "delivery/job.h"
 #include "delivery/smtp_client.h"
 #include "io/resolve.h"
@@ -25,10 +27,15 @@ TAILQ_HEAD(pool_list, pool);
 struct pool_env {
 	struct smtp_client_env client;
 	struct resolver *resolver;
+	struct port *monitor;		/* connects to UNIX sockets */
+	struct forecast *forecast;	/* of SPF; NULL: none */
+	TAILQ_HEAD(spf_note_list, spf_note) spf_notes;
+	unsigned n_spf_notes;
 	const char *hostname;		/* to say at EHLO */
 	struct slice ca;		/* PEM, default */
 	void (*emptied)(void *arg);	/* a pool has nothing left */
 	void *arg;
+	struct htab *uses;		/* of hosts, over all pools */
 	unsigned sessions_max;		/* of all pools, as descriptors go; 0:
 					 * any number */
 	/* private to the pools */
@@ -37,7 +44,13 @@ struct pool_env {
 	struct pool_list starved;	/* wait for one of another's to end */
 };
 
+void pool_env_init(struct pool_env *env, struct loop *loop);
+void pool_env_clear(struct pool_env *env);
+
 struct pool *pool_new(struct pool_env *env, const struct conf_transport *t);
+/* For the next hops of a site (struct msg_site) in place of the transport's;
+ * with the TLS of its pool, which lives longer. */
+struct pool *pool_new_site(struct pool *transport, const char *site);
 /* Drops all sessions; jobs are forgotten, their owner frees them. */
 void pool_free(struct pool **p);
 

@@ -2,17 +2,23 @@
 #ifndef DELIVERY_POOL_PRIVATE_H
 #define DELIVERY_POOL_PRIVATE_H
 
+#include "delivery/dane.h"
+#include "delivery/host_use.h"
 #include "delivery/pool.h"
 #include "delivery/reach.h"
+#include "mail/domain.h"
 
 struct host {
-	const struct conf_host *conf;
-	unsigned sessions;		/* with those that are leaving */
-	unsigned leaving;
-	struct tls_ticket *ticket;
+	char *name;
+	unsigned port;
+	unsigned group;			/* hosts of one preference */
+	struct host_use *use;		/* sessions of all pools */
+	struct tls_ticket *ticket;	/* NULL: no TLS */
 	unsigned failures;		/* in a row */
 	uint64_t shunned_until;		/* mono ms: tried after the others */
 };
+
+#define SESSION_FROM_MAX 8
 
 struct session {
 	TAILQ_ENTRY(session) link;	/* of all in the pool */
@@ -20,11 +26,16 @@ struct session {
 	TAILQ_ENTRY(session) env_link;	/* idle, of all pools */
 	struct pool *pool;
 	size_t host;			/* place in the pool's */
-	char *helo;
+	char *helo;			/* as pool_helo(); a proxy may have
+					 * another one */
 	char *remote;			/* once it is known */
 	bool plain;			/* no TLS this time */
+	bool both;			/* the host has IPv4 and IPv6 */
 	bool idle;
 	struct reach *reach;		/* while connecting */
+	struct dane *dane;		/* then, while that is looked up: */
+	int fd;				/* connected, or -1 */
+	const struct conf_proxy *proxy;	/* the connection goes through it */
 	struct smtp_client *client;	/* then */
 	struct job *job;		/* opened for, or at work on */
 	bool ready;			/* has been */
@@ -32,9 +43,19 @@ struct session {
 	bool leaving;			/* has said QUIT */
 	uint64_t started_ms;
 	struct loop_timer idle_timer;
+	/* session_spf.c: where its mail leaves from, and what is judged */
+	struct mail_literal from[SESSION_FROM_MAX];
+	size_t n_from, spf_at;
+	char spf_domain[MAIL_DOMAIN_MAX + 1];
+	bool spf_failed;
+	struct forecast_wait spf_wait;
+	struct loop_task spf_task;
 };
 
 struct pool {
+	TAILQ_ENTRY(pool) wants_link;
+	struct host_use *wants;		/* its sessions are too many, NULL */
+	bool site;			/* its hosts are mail exchangers */
 	struct pool_env *env;
 	const struct conf_transport *t;
 	struct host *hosts;
@@ -42,6 +63,7 @@ struct pool {
 	struct tls_context *tls;
 	struct err tls_err;		/* why there is none */
 	struct sockaddr_storage source4, source6;
+	struct proxy_state *proxies;	/* the transport's; of all its pools */
 	struct job_list waiting;
 	struct session_list all, idle;	/* idle: used last stands first */
 	unsigned n_sessions;		/* with those that are leaving */
@@ -64,8 +86,29 @@ void session_work(struct session *s, struct job *j);
 void session_quit(struct session *s);		/* idle ones */
 void session_drop(struct session *s);		/* any, without a word */
 
+/* Its job, with the client that is idle. */
+void session_begin(struct session *s);
+/* Its job has its result without that; the client is idle. */
+void session_refuse(struct session *s);
+/* Once it is connected and before the client has the descriptor. */
+void session_spf_addresses(struct session *s);
+/* True: the job may begin; else session_begin() or session_refuse() comes
+ * later. */
+bool session_spf_begin(struct session *s);
+void session_spf_cancel(struct session *s);
+/* Messages that did not wait for an answer. */
+void session_spf_forget(struct pool_env *env);
+
+/* The server has answered all recipients.  Those that it only put off may have
+ * better luck with the next exchanger: true, the pool has the job again. */
+bool pool_try_next(struct pool *p, size_t host, struct job *j);
 /* The host cannot be used; the job goes on with the next one. */
 void pool_host_failed(struct pool *p, size_t host, struct job *j,
+    const char *text);
+/* No proxy is of any use, or none says why it cannot reach the host: nothing is
+ * held against that. */
+void pool_proxies_failed(struct job *j, const char *text);
+void pool_host_unclear(struct pool *p, size_t host, struct job *j,
     const char *text);
 void pool_host_works(struct pool *p, size_t host);
 /* The server takes no more connections while others of ours live.  false:
@@ -76,8 +119,12 @@ bool pool_crowded(const struct pool *p);
 /* The job goes first in the queue again. */
 void pool_take_back(struct pool *p, struct job *j);
 void pool_wake(struct pool *p);			/* something may begin */
+/* A session with the host has ended; leaving: it had said QUIT before. */
+void pool_host_left(struct host *h, bool leaving);
 /* The pool that has waited longest for a descriptor may look again. */
 void pool_feed(struct pool_env *env);
+/* There is one; else the pool hears of it when there is. */
+bool pool_has_descriptor(struct pool *p);
 /* The name that a session for this job says at EHLO. */
 const char *pool_helo(const struct pool *p, const struct job *j);
 

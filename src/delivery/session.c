@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -51,16 +52,18 @@ session_free(struct session *s)
 	struct pool *p = s->pool;
 
 	session_unidle(s);
+	session_spf_cancel(s);
 	session_unproven(s);
 	reach_cancel(&s->reach);
+	dane_cancel(&s->dane);
+	if (s->fd >= 0)
+		close(s->fd);
 	smtp_client_free(&s->client);
 	TAILQ_REMOVE(&p->all, s, link);
 	p->n_sessions--;
-	p->hosts[s->host].sessions--;
-	if (s->leaving) {
+	if (s->leaving)
 		p->n_leaving--;
-		p->hosts[s->host].leaving--;
-	}
+	pool_host_left(&p->hosts[s->host], s->leaving);
 	free(s->helo);
 	free(s->remote);
 	free(s);
@@ -84,7 +87,7 @@ session_quit(struct session *s)
 	session_unproven(s);
 	s->leaving = true;
 	s->pool->n_leaving++;
-	s->pool->hosts[s->host].leaving++;
+	s->pool->hosts[s->host].use->leaving++;
 }
 
 void
@@ -104,7 +107,14 @@ session_work(struct session *s, struct job *j)
 {
 	session_unidle(s);
 	s->job = j;
-	smtp_client_start(s->client, j);
+	if (session_spf_begin(s))
+		session_begin(s);
+}
+
+void
+session_begin(struct session *s)
+{
+	smtp_client_start(s->client, s->job);
 }
 
 /* ---- what the client says ---- */
@@ -143,6 +153,18 @@ on_ready(void *arg)
 		pool_wake(p);
 }
 
+void
+session_refuse(struct session *s)
+{
+	struct job *j = s->job;
+
+	s->job = NULL;
+	free(j->remote);
+	j->remote = mem_strdup(s->remote);
+	job_finish(j);
+	on_ready(s);
+}
+
 static void
 on_accepted(void *arg)
 {
@@ -158,7 +180,12 @@ on_done(void *arg, struct job *j)
 	struct session *s = arg;
 
 	s->job = NULL;
-	job_finish(j);
+	if (s->pool->site && s->both && j->m.first && job_rotate(j)) {
+		job_finish(j);
+		return;
+	}
+	if (!pool_try_next(s->pool, s->host, j))
+		job_finish(j);
 }
 
 /* Before it was ready: what becomes of the job. */
@@ -175,15 +202,22 @@ not_ready(struct session *s, enum smtp_client_end how, const char *text)
 			pool_take_back(p, j);
 	} else if (j == NULL)
 		;
-	else if (how == SMTP_END_CREDENTIAL) {
+	else if (how == SMTP_END_TOKEN && !j->token_retried) {
+		j->token_retried = true;
+		pool_take_back(p, j);
+	} else if (how == SMTP_END_CREDENTIAL || how == SMTP_END_TOKEN) {
 		free(j->remote);
 		j->remote = mem_strdup(s->remote);
-		job_fail(j, JOB_CREDENTIAL, whole);
+		/* The provider's own word stands first: queue looks at it. */
+		job_fail(j, JOB_CREDENTIAL, strncmp(text, "invalid_grant:",
+		    14) == 0 ? text : whole);
 		job_finish(j);
 	} else if (how == SMTP_END_TLS) {
 		j->no_tls |= UINT64_C(1) << s->host;
 		pool_take_back(p, j);
-	} else
+	} else if (s->proxy != NULL)
+		pool_host_unclear(p, s->host, j, whole);
+	else
 		pool_host_failed(p, s->host, j, whole);
 	free(whole);
 }
@@ -216,6 +250,8 @@ on_ended(void *arg, enum smtp_client_end how, struct job *left,
 {
 	struct session *s = arg;
 
+	if (left == NULL && s->ready)
+		left = s->job;		/* it had not begun */
 	if (left != NULL) {
 		s->job = NULL;
 		if (how != SMTP_END_AGAIN)
@@ -232,43 +268,129 @@ on_ended(void *arg, enum smtp_client_end how, struct job *left,
 /* ---- opening ---- */
 
 static void
-on_reached(void *arg, int fd, const char *remote, const struct err *e)
+not_reached(struct session *s, struct job *j, const struct reach_result *r)
+{
+	switch (r->fault) {
+	case REACH_PROXY:
+		pool_proxies_failed(j, r->e.text);
+		break;
+	case REACH_UNCLEAR:
+		pool_host_unclear(s->pool, s->host, j, r->e.text);
+		break;
+	default:
+		if (r->e.code == ENETUNREACH)
+			j->offline |= UINT64_C(1) << s->host;
+		pool_host_failed(s->pool, s->host, j, r->e.text);
+		break;
+	}
+}
+
+/* dane: what the server's certificate must fit; NULL: nothing. */
+static void
+talk(struct session *s, enum conf_tls_mode tls, const struct tls_dane *dane)
+{
+	struct pool *p = s->pool;
+	struct smtp_client_target to = {
+		.transport = p->t,
+		.host = p->hosts[s->host].name,
+		.remote = s->remote,
+		.helo = s->helo,
+		.tls = tls,
+		.context = p->tls,
+		.dane = dane,
+		/* What the name system says now counts, not what it said. */
+		.ticket = dane == NULL ? p->hosts[s->host].ticket : NULL,
+		.lmtp = p->t->kind == TRANSPORT_LMTP
+	};
+	char *by = NULL;
+	int fd = s->fd;
+
+	if (s->proxy != NULL) {
+		to.by = by = mem_printf(" by proxy %s:%u",
+		    s->proxy->host.name, s->proxy->host.port);
+		if (s->proxy->remote_hostname != NULL)
+			to.helo = s->proxy->remote_hostname;
+	}
+	s->fd = -1;
+	s->client = smtp_client_new(&p->env->client, fd, &to, &client_events,
+	    s);
+	free(by);
+}
+
+static void
+not_safe(struct session *s, const char *why)
+{
+	struct job *j = s->job;
+	char *text = mem_printf("connect to %s: %s", s->remote, why);
+
+	s->job = NULL;
+	if (j != NULL)
+		pool_host_failed(s->pool, s->host, j, text);
+	free(text);
+	session_free(s);
+}
+
+static void
+on_dane(void *arg, const struct dane_answer *a)
+{
+	struct session *s = arg;
+	enum conf_tls_mode mode;
+	const char *why = dane_judge(s->pool->t, a, &mode);
+
+	s->dane = NULL;
+	if (why != NULL)
+		not_safe(s, why);
+	else
+		talk(s, mode, a->result == DANE_RECORDS ? &a->dane : NULL);
+}
+
+static bool
+wants_dane(const struct session *s, const struct reach_result *r)
+{
+	return !s->plain && s->pool->tls != NULL &&
+	    dane_wanted(s->pool->t, r->secure);
+}
+
+static void
+on_reached(void *arg, const struct reach_result *r)
 {
 	struct session *s = arg;
 	struct pool *p = s->pool;
-	const struct conf_transport *t = p->t;
-	struct smtp_client_target to = {
-		.transport = t,
-		.host = p->hosts[s->host].conf->name,
-		.remote = remote,
-		.helo = s->helo,
-		.tls = s->plain ? TLS_OFF : t->tls,
-		.context = p->tls,
-		.ticket = p->hosts[s->host].ticket,
-		.lmtp = t->kind == TRANSPORT_LMTP
-	};
+	const struct host *h = &p->hosts[s->host];
+	const char *names[2] = { NULL, h->name };
 	struct job *j = s->job;
 
 	s->reach = NULL;
-	if (fd < 0) {
+	if (r->fd < 0) {
 		s->job = NULL;
-		if (j != NULL && e->code == ENETUNREACH)
-			j->offline |= UINT64_C(1) << s->host;
 		if (j != NULL)
-			pool_host_failed(p, s->host, j, e->text);
+			not_reached(s, j, r);
 		session_free(s);
 		return;
 	}
-	s->remote = mem_strdup(remote);
-	s->client = smtp_client_new(&p->env->client, fd, &to, &client_events,
-	    s);
+	s->fd = r->fd;
+	s->remote = mem_strdup(r->remote);
+	s->both = r->both;
+	s->proxy = r->proxy;
+	session_spf_addresses(s);
+	if (!wants_dane(s, r)) {
+		talk(s, s->plain ? TLS_OFF : p->t->tls, NULL);
+		return;
+	}
+	if (r->secure && r->canonical != NULL &&
+	    strcasecmp(r->canonical, h->name) != 0)
+		names[0] = r->canonical;
+	s->dane = dane_start(p->env->resolver, names, h->port, on_dane, s);
 }
 
 static unsigned
-families(const struct conf_transport *t)
+families(const struct pool *p)
 {
+	const struct conf_transport *t = p->t;
+
 	return (t->ipv4 != SWITCH_OFF ? RESOLVE_V4 : 0) |
-	    (t->ipv6 != SWITCH_OFF ? RESOLVE_V6 : 0);
+	    (t->ipv6 != SWITCH_OFF ? RESOLVE_V6 : 0) |
+	    (p->site ? RESOLVE_NO_HOSTS : 0);
 }
 
 void
@@ -278,18 +400,26 @@ session_open(struct pool *p, size_t host, struct job *j, bool plain)
 	struct reach_options o = {
 		.loop = p->env->client.loop,
 		.resolver = p->env->resolver,
-		.host = p->hosts[host].conf->name,
-		.port = p->hosts[host].conf->port,
-		.families = families(p->t),
+		.monitor = p->t->lmtp_path != NULL ? p->env->monitor : NULL,
+		.transport = p->t->name,
+		.host = p->hosts[host].name,
+		.port = p->hosts[host].port,
+		.families = families(p),
+		.avoid = j->m.avoid == 4 ? AF_INET :
+		    j->m.avoid == 6 ? AF_INET6 : 0,
 		.connect_ms = p->t->connect_timeout,
 		.source4 = p->source4,
-		.source6 = p->source6
+		.source6 = p->source6,
+		.t = p->t,
+		.states = p->proxies,
+		.env = &p->env->client
 	};
 
 	s->pool = p;
 	s->host = host;
 	s->job = j;
 	s->plain = plain;
+	s->fd = -1;
 	s->helo = mem_strdup(pool_helo(p, j));
 	s->started_ms = clock_mono_ms();
 	j->opened_ms = s->started_ms;
@@ -297,6 +427,6 @@ session_open(struct pool *p, size_t host, struct job *j, bool plain)
 	TAILQ_INSERT_TAIL(&p->all, s, link);
 	p->n_sessions++;
 	p->env->sessions++;
-	p->hosts[host].sessions++;
+	p->hosts[host].use->sessions++;
 	s->reach = reach_start(&o, on_reached, s);
 }

@@ -42,7 +42,7 @@ same_auth(const struct smtp_client *c)
 	return c->env->auth != NULL && c->sasl.life == c->env->auth_life;
 }
 
-/* type: MSG_CRED_DROP, or _REFUSED. */
+/* type: MSG_CRED_DROP, _REFUSED or _ACCEPTED. */
 static void
 drop_as(struct smtp_client *c, uint16_t type)
 {
@@ -107,7 +107,9 @@ send_line(struct smtp_client *c, struct strbuf *b)
 {
 	strbuf_puts(b, "\r\n");
 	client_state(c, ST_AUTH);
+	c->hide = true;
 	client_write(c, strbuf_slice(b), 1);
+	c->hide = false;
 	wipe(b);
 }
 
@@ -176,6 +178,8 @@ on_step(struct smtp_client *c, const struct msg_auth_step *m)
 	case AUTH_CONTINUE:
 	case AUTH_OK:
 		c->sasl.done = m->state == AUTH_OK;
+		if (first)
+			c->sasl.again = m->again;
 		if (!first)
 			send_response(c, m);
 		else if (is_mechanism(m->mechanism))
@@ -221,9 +225,30 @@ on_answer(void *arg, struct port_message *m)
 	msg_auth_step_clear(&step);
 }
 
+/* tls-exporter on TLS 1.3, tls-unique below; type stays NULL where there is
+ * none.  RFC 9266 2, RFC 5929 3. */
+static void
+bind_channel(const struct smtp_client *c, uint8_t octets[],
+    struct msg_binding *m)
+{
+	static char exporter[] = "tls-exporter", unique[] = "tls-unique";
+	size_t n = 0;
+
+	if (c->tls_text == NULL)
+		return;
+	if (conn_tls_unique(c->conn, octets, &n) == 0) {
+		m->type = unique;
+	} else if (conn_tls_exporter(c->conn, octets) == 0) {
+		m->type = exporter;
+		n = CONN_BINDING_EXPORTER_LEN;
+	}
+	m->data = slice_of(octets, n);
+}
+
 static void
 ask(struct smtp_client *c, uint16_t type, struct slice data)
 {
+	uint8_t octets[CONN_BINDING_UNIQUE_MAX];
 	struct sasl *s = &c->sasl;
 	struct strbuf b = STRBUF_INIT;
 	struct msg_cred m = {
@@ -235,6 +260,8 @@ ask(struct smtp_client *c, uint16_t type, struct slice data)
 		.data = data
 	};
 
+	if (type == MSG_CRED_START)
+		bind_channel(c, octets, &m.binding);
 	client_state(c, ST_AUTH_ASK);
 	msg_cred_encode(&b, &m);
 	s->ref = port_request(c->env->auth, ANSWER_MS, on_answer, c);
@@ -278,6 +305,8 @@ void
 auth_reply(struct smtp_client *c)
 {
 	struct sasl *s = &c->sasl;
+	enum smtp_client_end why = s->again ? SMTP_END_TOKEN :
+	    SMTP_END_CREDENTIAL;
 	int code = c->reply.code;
 	char *text;
 
@@ -293,7 +322,7 @@ auth_reply(struct smtp_client *c)
 		return;
 	}
 	if (code == 235 && s->done && s->text == NULL && !s->has_held) {
-		auth_drop(c);
+		drop_as(c, MSG_CRED_ACCEPTED);
 		hello_ready(c);
 	} else if (code < 400)
 		client_broken(c, "\"%s\" before AUTH is finished",
@@ -306,7 +335,6 @@ auth_reply(struct smtp_client *c)
 		    client_reply_text(c));
 	else {
 		drop_as(c, MSG_CRED_REFUSED);
-		client_end(c, SMTP_END_CREDENTIAL, "AUTH refused: %s",
-		    client_reply_text(c));
+		client_end(c, why, "AUTH refused: %s", client_reply_text(c));
 	}
 }

@@ -41,6 +41,7 @@ static int
 next_octets(struct smtp_client *c, struct slice *s, bool *last)
 {
 	const struct job *j = c->job;
+	uint64_t begin = c->offset;
 	struct err e = { 0, "" };
 
 	if (job_body(j, c->offset, c->env->chunk, SMTP_CLIENT_CHUNK, s,
@@ -55,6 +56,10 @@ next_octets(struct smtp_client *c, struct slice *s, bool *last)
 		damaged(c, "the body's checksum is wrong");
 		return -1;
 	}
+	/* What the header in front stands for is read, and not sent. */
+	if (begin < j->m.skip)
+		*s = slice_skip(*s, s->n < j->m.skip - begin ? s->n :
+		    (size_t)(j->m.skip - begin));
 	return 0;
 }
 

@@ -116,6 +116,7 @@ client_state(struct smtp_client *c, enum smtp_state to)
 		log_end();
 	}
 	c->state = to;
+	trace_state(c, states[to].name);
 	if (c->conn != NULL)
 		conn_timeout(c->conn, limit_ms(c, states[to].limit));
 	if (states[to].enter != NULL)
@@ -131,6 +132,7 @@ client_write(struct smtp_client *c, struct slice s, unsigned replies)
 	if (c->early)
 		return;
 	c->due += replies;
+	trace_written(c, s);
 	conn_write(c->conn, s.p, s.n);
 }
 
@@ -159,6 +161,7 @@ client_reply_text(struct smtp_client *c)
 static void
 on_reply(struct smtp_client *c)
 {
+	trace_reply(c);
 	if (c->reply.code == 421) {
 		client_shut(c);
 		return;
@@ -202,7 +205,8 @@ on_closed(void *arg, const struct err *why)
 {
 	struct smtp_client *c = arg;
 	enum conn_end end = conn_end(c->conn);
-	char text[1024], with[300] = "";
+	const char *by = c->to.by != NULL ? c->to.by : "";
+	char text[1024], with[600] = "";
 
 	if (c->state == ST_HANDSHAKE) {
 		tls_failed(c, why);
@@ -210,7 +214,9 @@ on_closed(void *arg, const struct err *why)
 	}
 	/* Before it is ready, the owner says which server it was. */
 	if (c->state >= ST_IDLE)
-		snprintf(with, sizeof(with), " with %s", c->to.remote);
+		snprintf(with, sizeof(with), " with %s%s", c->to.remote, by);
+	else
+		snprintf(with, sizeof(with), "%s", by);
 	if (end == CONN_TIMEOUT)
 		snprintf(text, sizeof(text), "conversation%s timed out "
 		    "while %s", with, states[c->state].doing);
@@ -277,6 +283,40 @@ smtp_client_env_clear(struct smtp_client_env *env)
 	env->chunk = NULL;
 }
 
+static struct tls_dane *
+copy_dane(const struct tls_dane *d)
+{
+	struct tls_dane *copy;
+	struct slice *records;
+	size_t i;
+
+	if (d == NULL)
+		return NULL;
+	copy = mem_zalloc(sizeof(*copy));
+	records = mem_zarray(d->count, sizeof(*records));
+	for (i = 0; i < d->count; i++)
+		records[i] = slice_of(mem_dup(d->records[i].p,
+		    d->records[i].n), d->records[i].n);
+	copy->name = mem_strdup(d->name);
+	copy->records = records;
+	copy->count = d->count;
+	return copy;
+}
+
+static void
+free_dane(const struct tls_dane *d)
+{
+	size_t i;
+
+	if (d == NULL)
+		return;
+	for (i = 0; i < d->count; i++)
+		free((void *)(uintptr_t)d->records[i].p);
+	free((void *)(uintptr_t)d->records);
+	free((void *)(uintptr_t)d->name);
+	free((void *)(uintptr_t)d);
+}
+
 static void
 on_reap(void *arg)
 {
@@ -286,6 +326,8 @@ on_reap(void *arg)
 	tls_context_free(&c->to.context);
 	free((void *)(uintptr_t)c->to.host);
 	free((void *)(uintptr_t)c->to.remote);
+	free_dane(c->to.dane);
+	free((void *)(uintptr_t)c->to.by);
 	free((void *)(uintptr_t)c->to.helo);
 	free(c->t.rcpt);
 	free(c->tls_text);
@@ -309,6 +351,8 @@ smtp_client_new(struct smtp_client_env *env, int fd,
 	c->to.host = mem_strdup(target->host);
 	c->to.remote = mem_strdup(target->remote);
 	c->to.helo = mem_strdup(target->helo);
+	c->to.dane = copy_dane(target->dane);
+	c->to.by = target->by != NULL ? mem_strdup(target->by) : NULL;
 	if (target->context != NULL)
 		c->to.context = tls_context_ref(target->context);
 	c->message_max = target->transport->messages_per_connection;

@@ -15,6 +15,7 @@
 #include "delivery/job.h"
 #include "io/loop.h"
 #include "io/tls_context.h"
+#include "io/tls_dane.h"
 #include "ipc/port.h"
 
 struct smtp_client;
@@ -38,19 +39,29 @@ struct smtp_client_target {
 	const struct conf_transport *transport;	/* outlives the session */
 	const char *host;		/* name, for TLS and for auth */
 	const char *remote;		/* "host[192.0.2.1]:25", for people */
+	const char *by;			/* " by proxy ...", or NULL */
 	const char *helo;
 	enum conf_tls_mode tls;		/* OFF, OPPORTUNISTIC, REQUIRED,
 					 * IMPLICIT */
 	struct tls_context *context;	/* where tls is not OFF */
+	const struct tls_dane *dane;	/* copied; NULL: none */
 	struct tls_ticket *ticket;	/* of this host; outlives the session;
 					 * NULL: none is kept */
 	bool lmtp;
+	/* For a human who wants to see it, or NULL: each line of the dialogue
+	 * without its end and without secrets, who is 'C' or 'S'; and '=' with
+	 * the name of the state that is entered.  One command at a time then,
+	 * and the message by DATA. */
+	void (*trace)(void *arg, char who, struct slice text);
+	bool dry;			/* RSET behind RCPT: 2xx is a result */
 };
 
 enum smtp_client_end {
 	SMTP_END_UNREACHABLE,	/* before it was ready: text says why */
 	SMTP_END_TLS,		/* the same, and without TLS it may work */
 	SMTP_END_CREDENTIAL,	/* login refused or not possible */
+	SMTP_END_TOKEN,		/* the token was refused; another session gets
+				 * a new one */
 	SMTP_END_FULL,		/* the server takes no more connections of
 				 * ours; left is a job that heard so at MAIL,
 				 * NULL: it was not ready yet */
@@ -96,6 +107,8 @@ bool smtp_client_abandon(struct smtp_client *c);
 
 /* As many messages as the server or the transport wants in one session. */
 bool smtp_client_full(const struct smtp_client *c);
+/* The peer's certificate for people, "" without TLS; appended. */
+void smtp_client_peer(const struct smtp_client *c, struct strbuf *out);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL. */
 const char *smtp_client_tls(const struct smtp_client *c);
 

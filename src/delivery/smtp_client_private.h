@@ -37,6 +37,7 @@ struct sasl {
 	uint64_t life;			/* of the port where it was asked */
 	unsigned steps;
 	bool done;			/* our side has nothing to check */
+	bool again;			/* refused, a new session may do */
 	struct strbuf held;		/* initial response, for 334 */
 	bool has_held;
 	enum smtp_client_end why;	/* after "*" */
@@ -55,6 +56,7 @@ struct smtp_client {
 	struct smtp_reply reply;
 	unsigned due;			/* replies to what was written */
 	bool early;			/* octets before they were due */
+	bool hide;			/* what is written is a secret */
 	struct smtp_caps caps;
 
 	struct job *job;
@@ -83,6 +85,11 @@ void client_puts(struct smtp_client *c, const char *s);
 const char *client_doing(const struct smtp_client *c);
 /* The reply's text for a result or the log; valid until the next call. */
 const char *client_reply_text(struct smtp_client *c);
+
+/* smtp_trace.c: the dialogue for a human, where one watches */
+void trace_state(struct smtp_client *c, const char *name);
+void trace_written(struct smtp_client *c, struct slice s);
+void trace_reply(struct smtp_client *c);
 
 /* smtp_end.c */
 

@@ -56,6 +56,16 @@ in_tls(const struct smtp_client *c)
 	return c->tls_text != NULL;
 }
 
+/* A certificate is all that we have, and the server lets us log in by it; one
+ * that does not say so knows us by it all the same. */
+static bool
+may_show_certificate(const struct smtp_client *c)
+{
+	return in_tls(c) && c->to.transport->has_certificate &&
+	    c->to.transport->kind == TRANSPORT_SUBMISSION &&
+	    smtp_caps_has_auth(&c->caps, "EXTERNAL");
+}
+
 /* The order is: TLS, then AUTH, then mail. */
 static void
 hello_next(struct smtp_client *c)
@@ -74,7 +84,7 @@ hello_next(struct smtp_client *c)
 		    "has none takes mail with `tls off`)");
 		return;
 	}
-	if (c->to.transport->has_credential)
+	if (c->to.transport->has_credential || may_show_certificate(c))
 		auth_ask(c);
 	else
 		hello_ready(c);
@@ -100,6 +110,9 @@ hello_reply(struct smtp_client *c)
 
 	if (code / 100 == 2) {
 		smtp_caps_parse(&c->reply, &c->caps);
+		if (c->to.trace != NULL)	/* one thing after the other */
+			c->caps.flags &= ~(unsigned)(SMTP_CAP_PIPELINING |
+			    SMTP_CAP_CHUNKING);
 		hello_next(c);
 	} else if (code >= 500 && code <= 504 && !c->to.lmtp)
 		client_state(c, ST_HELO);

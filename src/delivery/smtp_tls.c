@@ -24,10 +24,16 @@ void
 tls_begin(struct smtp_client *c)
 {
 	struct err e = { 0, "" };
+	int rc;
 
 	client_state(c, ST_HANDSHAKE);
-	if (conn_start_tls_client(c->conn, c->to.context, c->to.host,
-	    c->to.transport->tls_name, HANDSHAKE_MS, &e) < 0)
+	if (c->to.dane != NULL)
+		rc = conn_start_tls_dane(c->conn, c->to.context, c->to.dane,
+		    HANDSHAKE_MS, &e);
+	else
+		rc = conn_start_tls_client(c->conn, c->to.context, c->to.host,
+		    c->to.transport->tls_name, HANDSHAKE_MS, &e);
+	if (rc < 0)
 		client_end(c, SMTP_END_UNREACHABLE, "TLS: %s", e.text);
 	else if (c->to.ticket != NULL)
 		conn_tls_ticket(c->conn, c->to.ticket);

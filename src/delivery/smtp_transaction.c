@@ -335,6 +335,8 @@ rcpt_reply(struct smtp_client *c)
 	}
 	if (t->refused)
 		;
+	else if (code / 100 == 2 && c->to.dry)
+		answer(c, place);
 	else if (code / 100 == 2) {
 		c->job->rcpt[place].state = RCPT_ACCEPTED;
 		t->accepted++;

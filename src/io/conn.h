@@ -132,6 +132,10 @@ int conn_start_tls_client(struct conn *c, struct tls_context *ctx,
     const char *name, const char *verify_name, uint64_t limit_ms,
     struct err *e);
 
+/* The same, with a server whose certificate DNS vouches for. */
+struct tls_dane;
+int conn_start_tls_dane(struct conn *c, struct tls_context *ctx,
+    const struct tls_dane *dane, uint64_t limit_ms, struct err *e);
 /* Right behind conn_start_tls_client(): resumes what the ticket holds, and
  * keeps in it what the server gives; it is referenced. */
 void conn_tls_ticket(struct conn *c, struct tls_ticket *t);
@@ -153,11 +157,15 @@ const char *conn_tls_verify_text(const struct conn *c);
 long conn_tls_verify_result(const struct conn *c);
 /* The peer's certificate; the caller frees with X509_free(); or NULL. */
 struct x509_st *conn_tls_peer_cert(const struct conn *c);
-/* Channel bindings: tls-exporter (RFC 9266) and tls-server-end-point (RFC
- * 5929).  -1 where this connection has none that is unique. */
+/* Channel bindings: tls-exporter (RFC 9266), tls-unique and
+ * tls-server-end-point (RFC 5929).  -1 where this connection has none that is
+ * unique; tls-unique is for TLS 1.2 only. */
 #define CONN_BINDING_EXPORTER_LEN 32
 int conn_tls_exporter(const struct conn *c,
     uint8_t out[CONN_BINDING_EXPORTER_LEN]);
+#define CONN_BINDING_UNIQUE_MAX 64
+int conn_tls_unique(const struct conn *c,
+    uint8_t out[CONN_BINDING_UNIQUE_MAX], size_t *n);
 #define CONN_BINDING_END_POINT_MAX 64
 int conn_tls_server_end_point(const struct conn *c,
     uint8_t out[CONN_BINDING_END_POINT_MAX], size_t *n);

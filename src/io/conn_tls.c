@@ -20,6 +20,7 @@
 #include "io/conn_private.h"
 #include "io/sockaddr.h"
 #include "io/tls_context_private.h"
+#include "io/tls_dane.h"
 
 #define SHAKE_MS	30000
 
@@ -124,6 +125,21 @@ conn_start_tls_client(struct conn *c, struct tls_context *ctx,
 		return -1;
 	if (set_names(c->ssl, name, verify_name) < 0) {
 		tls_error(e, "TLS: name of the server");
+		tls_free(c);
+		return -1;
+	}
+	SSL_set_connect_state(c->ssl);
+	tls_begin(c, limit_ms);
+	return 0;
+}
+
+int
+conn_start_tls_dane(struct conn *c, struct tls_context *ctx,
+    const struct tls_dane *dane, uint64_t limit_ms, struct err *e)
+{
+	if (tls_prepare(c, ctx, e) < 0)
+		return -1;
+	if (tls_dane_apply(c->ssl, dane, e) < 0) {
 		tls_free(c);
 		return -1;
 	}
@@ -388,6 +404,24 @@ conn_tls_exporter(const struct conn *c,
 	return SSL_export_keying_material(c->ssl, out,
 	    CONN_BINDING_EXPORTER_LEN, label, sizeof(label) - 1,
 	    (const unsigned char *)"", 0, 1) == 1 ? 0 : -1;
+}
+
+/* The first Finished of the handshake: the client's, and the server's where
+ * a session was resumed.  Two sessions may share it without the extended
+ * master secret (RFC 7627), and in TLS 1.3 it means nothing. */
+int
+conn_tls_unique(const struct conn *c, uint8_t out[CONN_BINDING_UNIQUE_MAX],
+    size_t *n)
+{
+	bool ours;
+
+	if (!conn_is_tls(c) || SSL_version(c->ssl) != TLS1_2_VERSION ||
+	    SSL_get_extms_support(c->ssl) != 1)
+		return -1;
+	ours = tls_context_is_server(c->ctx) == SSL_session_reused(c->ssl);
+	*n = ours ? SSL_get_finished(c->ssl, out, CONN_BINDING_UNIQUE_MAX) :
+	    SSL_get_peer_finished(c->ssl, out, CONN_BINDING_UNIQUE_MAX);
+	return *n > 0 && *n <= CONN_BINDING_UNIQUE_MAX ? 0 : -1;
 }
 
 /* The hash of the certificate's own signature algorithm; SHA-256 for MD5,

@@ -21,6 +21,7 @@
 #define DEFAULT_MS	30000
 /* More than anyone has; what a hostile zone may cost us. */
 #define ANSWERS_MAX	64
+#define RECORDS_MAX	512
 
 struct resolver {
 	struct loop *loop;
@@ -48,6 +49,8 @@ struct resolve_query {
 	struct loop_task reap;
 	struct loop_timer timer;
 	struct part part[2];
+	bool raw;			/* records as they are */
+	struct slice *records;
 	struct sockaddr_storage *addrs;
 	struct resolve_mx *mx;
 	struct resolve_answer answer;
@@ -66,7 +69,10 @@ on_reap(void *arg)
 
 	for (i = 0; q->mx != NULL && i < q->answer.count; i++)
 		free((void *)(uintptr_t)q->mx[i].name);
+	for (i = 0; q->records != NULL && i < q->answer.count; i++)
+		free((void *)(uintptr_t)q->records[i].p);
 	free(q->mx);
+	free(q->records);
 	free(q->addrs);
 	free(q->canonical);
 	free(q->name);
@@ -93,6 +99,7 @@ on_done(void *arg)
 
 	q->answer.addrs = q->addrs;
 	q->answer.mx = q->mx;
+	q->answer.records = q->records;
 	q->answer.canonical = q->canonical;
 	query_gone(q);
 	q->cb(q->arg, &q->answer);
@@ -201,6 +208,17 @@ take_mx(struct resolve_query *q, const char *p, int len)
 	mx->name = mem_strdup(name);
 }
 
+static void
+take_record(struct resolve_query *q, const char *p, int len)
+{
+	struct slice *s;
+
+	if (len < 0 || q->answer.count >= RECORDS_MAX)
+		return;
+	s = mem_push(&q->records, &q->answer.count, sizeof(*s));
+	*s = slice_of(mem_dup(p, (size_t)len), (size_t)len);
+}
+
 /* Equals in random order: shuffled, then sorted in a way that keeps it. */
 static void
 sort_mx(struct resolve_query *q)
@@ -242,7 +260,9 @@ take_ok(struct resolve_query *q, struct part *p, const struct dns_reply *r)
 	size_t before = q->answer.count, i;
 
 	for (i = 0; r->data[i] != NULL; i++) {
-		if (p->type == DNS_MX)
+		if (q->raw)
+			take_record(q, r->data[i], r->len[i]);
+		else if (p->type == DNS_MX)
 			take_mx(q, r->data[i], r->len[i]);
 		else
 			take_address(q, p->type, r->data[i], r->len[i]);
@@ -255,7 +275,7 @@ take_ok(struct resolve_query *q, struct part *p, const struct dns_reply *r)
 	if (before == 0 || r->ttl < q->answer.ttl)
 		q->answer.ttl = r->ttl;
 	take_canonical(q, r->canonical);
-	if (p->type == DNS_MX)
+	if (q->mx != NULL)
 		sort_mx(q);
 }
 
@@ -431,6 +451,48 @@ resolve_mx(struct resolver *r, const char *domain, uint64_t ms,
 	}
 	ask(q, 0, DNS_MX);
 	settle(q);
+	return q;
+}
+
+/* As zone files have it: octets that no host name holds are escaped. */
+static bool
+escape_name(const char *name, struct strbuf *out)
+{
+	size_t label = 0, all = strlen(name);
+
+	if (all == 0 || all > 253)
+		return false;
+	for (; *name != '\0'; name++) {
+		label = *name == '.' ? 0 : label + 1;
+		if (label > 63 || (*name == '.' && name[1] == '.'))
+			return false;
+		if (isalnum((unsigned char)*name) || *name == '.' ||
+		    *name == '-' || *name == '_')
+			strbuf_putc(out, *name);
+		else
+			strbuf_printf(out, "\\%03u", (unsigned char)*name);
+	}
+	return true;
+}
+
+struct resolve_query *
+resolve_records(struct resolver *r, const char *name, unsigned type,
+    uint64_t ms, resolve_cb *cb, void *arg)
+{
+	struct resolve_query *q = query_new(r, name, ms, cb, arg);
+	struct strbuf escaped = STRBUF_INIT;
+
+	q->raw = true;
+	if (q->name[0] == '.' || !escape_name(q->name, &escaped)) {
+		set_status(q, RESOLVE_NXDOMAIN, "not a domain name");
+		loop_defer(r->loop, &q->done);
+	} else {
+		free(q->name);
+		q->name = strbuf_take(&escaped);
+		ask(q, 0, (enum dns_type)type);
+		settle(q);
+	}
+	strbuf_free(&escaped);
 	return q;
 }
 

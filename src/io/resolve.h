@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/strbuf.h"
 #include "io/loop.h"
 
 struct resolver;
@@ -26,6 +27,8 @@ struct resolver_options {
 	size_t server_count;
 	bool dnssec;			/* validate with the anchors */
 	struct slice anchors;		/* DS or DNSKEY, one on each line */
+	bool forget_denials;		/* ask again each time where something
+					 * is said not to exist */
 };
 
 /* Checks the options; makes no thread yet.  Octets are copied. */
@@ -56,6 +59,8 @@ struct resolve_answer {
 	const struct sockaddr_storage *addrs;
 	/* resolve_mx: sorted by preference, equals in random order */
 	const struct resolve_mx *mx;
+	/* resolve_records: the data as on the wire, names uncompressed */
+	const struct slice *records;
 	size_t count;
 	const char *canonical;	/* name at the end of CNAMEs, or NULL */
 	struct err why;		/* where status is not RESOLVE_OK */
@@ -75,6 +80,23 @@ struct resolve_query *resolve_host(struct resolver *r, const char *name,
 /* MX records of a domain, from DNS alone. */
 struct resolve_query *resolve_mx(struct resolver *r, const char *domain,
     uint64_t ms, resolve_cb *cb, void *arg);
+/* Records of one type, by its number, from DNS alone.  The name may hold any
+ * octets but NUL; its labels are cut at dots. */
+#define RESOLVE_TYPE_A		1u
+#define RESOLVE_TYPE_NS		2u
+#define RESOLVE_TYPE_PTR	12u
+#define RESOLVE_TYPE_MX		15u
+#define RESOLVE_TYPE_TXT	16u
+#define RESOLVE_TYPE_AAAA	28u
+#define RESOLVE_TYPE_TLSA	52u
+struct resolve_query *resolve_records(struct resolver *r, const char *name,
+    unsigned type, uint64_t ms, resolve_cb *cb, void *arg);
+/* The data of a TXT record: its strings, one behind the other, appended; -1
+ * when it is damaged. */
+int resolve_txt(struct slice data, struct strbuf *out);
+/* The name at the front of the data (PTR, NS) without final dot; -1 when it
+ * is damaged or holds octets that no host name has. */
+int resolve_name(struct slice data, char out[256]);
 /* No callback comes any more.  *q may be NULL. */
 void resolve_cancel(struct resolve_query **q);
 

@@ -30,6 +30,7 @@ struct dns {
 	size_t server_count;
 	char *anchors;
 	bool dnssec;
+	bool forget_denials;
 };
 
 struct dns_call {
@@ -49,7 +50,10 @@ static const char *const built_in[] = {
 	"22.172.in-addr.arpa.", "23.172.in-addr.arpa.", "24.172.in-addr.arpa.",
 	"25.172.in-addr.arpa.", "26.172.in-addr.arpa.", "27.172.in-addr.arpa.",
 	"28.172.in-addr.arpa.", "29.172.in-addr.arpa.", "30.172.in-addr.arpa.",
-	"31.172.in-addr.arpa.", "d.f.ip6.arpa.", NULL
+	"31.172.in-addr.arpa.", "d.f.ip6.arpa.",
+	/* the documentation's addresses, which laboratories use too */
+	"2.0.192.in-addr.arpa.", "100.51.198.in-addr.arpa.",
+	"113.0.203.in-addr.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa.", NULL
 };
 
 /* ---- options ---- */
@@ -129,6 +133,8 @@ configure(struct dns *d, struct ub_ctx *ctx, struct err *e)
 		r = ub_ctx_set_option(ctx, "do-not-query-localhost:", "no");
 	if (r == 0 && !d->dnssec)
 		r = ub_ctx_set_option(ctx, "module-config:", "iterator");
+	if (r == 0 && d->forget_denials)
+		r = ub_ctx_set_option(ctx, "cache-max-negative-ttl:", "0");
 	for (i = 0; r == 0 && i < d->server_count; i++)
 		r = ub_ctx_set_fwd(ctx, d->servers[i]);
 	if (r != 0)
@@ -192,6 +198,7 @@ dns_new(struct loop *l, const struct resolver_options *o, struct err *e)
 	TAILQ_INIT(&d->calls);
 	loop_task_init(&d->reap, on_reap, d);
 	d->dnssec = o->dnssec && o->anchors.n > 0;
+	d->forget_denials = o->forget_denials;
 	d->anchors = slice_dup(o->anchors);
 	for (i = 0; i < o->server_count; i++) {
 		if (add_server(d, slice_cstr(o->servers[i]), e) < 0) {
@@ -350,4 +357,30 @@ dns_name_text(const uint8_t *p, size_t n, char out[256])
 	}
 	out[used] = '\0';
 	return n > 0 ? 0 : -1;
+}
+
+/* ---- data of records ---- */
+
+int
+resolve_txt(struct slice data, struct strbuf *out)
+{
+	struct slice rest = data;
+	size_t n;
+
+	for (; rest.n > 0; rest = slice_skip(rest, n + 1)) {
+		n = (unsigned char)rest.p[0];
+		if (n >= rest.n)
+			return -1;
+	}
+	for (rest = data; rest.n > 0; rest = slice_skip(rest, n + 1)) {
+		n = (unsigned char)rest.p[0];
+		strbuf_add(out, rest.p + 1, n);
+	}
+	return 0;
+}
+
+int
+resolve_name(struct slice data, char out[256])
+{
+	return dns_name_text((const uint8_t *)data.p, data.n, out);
 }

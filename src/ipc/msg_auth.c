@@ -13,22 +13,44 @@
 #define NAME_MAX_OCTETS 1024
 #define DATA_MAX 16384		/* a line of 12,288 octets decoded, and more */
 #define TEXT_MAX 1024
+#define BINDING_MAX 64
+
+static void
+put_binding(struct strbuf *b, const struct msg_binding *m)
+{
+	wire_put_str(b, m->type);
+	wire_put_slice(b, m->data);
+}
+
+static void
+get_binding(struct wire_reader *r, struct msg_binding *m)
+{
+	m->type = wire_str(r, NAME_MAX_OCTETS);
+	m->data = wire_slice(r, BINDING_MAX);
+}
 
 void
 msg_auth_encode(struct strbuf *b, const struct msg_auth *m)
 {
+	uint32_t i;
+
 	wire_put_u64(b, m->session);
 	wire_put_str(b, m->mechanism);
 	wire_put_u8(b, m->has_data);
 	wire_put_slice(b, m->data);
 	wire_put_str(b, m->client);
 	wire_put_u8(b, m->secure);
+	wire_put_u32(b, m->n_bindings);
+	for (i = 0; i < m->n_bindings; i++)
+		put_binding(b, &m->binding[i]);
 }
 
 int
 msg_auth_decode(struct slice s, struct msg_auth *m)
 {
 	struct wire_reader r = wire_reader(s);
+	uint32_t n;
+	bool good;
 
 	memset(m, 0, sizeof(*m));
 	m->session = wire_u64(&r);
@@ -37,7 +59,13 @@ msg_auth_decode(struct slice s, struct msg_auth *m)
 	m->data = wire_slice(&r, DATA_MAX);
 	m->client = wire_str(&r, NAME_MAX_OCTETS);
 	m->secure = wire_u8(&r) != 0;
-	if (wire_end(&r))
+	n = wire_u32(&r);
+	for (good = n <= MSG_BINDINGS_MAX; good && m->n_bindings < n;
+	    m->n_bindings++) {
+		get_binding(&r, &m->binding[m->n_bindings]);
+		good = m->binding[m->n_bindings].type != NULL;
+	}
+	if (good && wire_end(&r))
 		return 0;
 	msg_auth_clear(m);
 	return -1;
@@ -46,6 +74,10 @@ msg_auth_decode(struct slice s, struct msg_auth *m)
 void
 msg_auth_clear(struct msg_auth *m)
 {
+	size_t i;
+
+	for (i = 0; i < MSG_BINDINGS_MAX; i++)
+		free(m->binding[i].type);
 	free(m->mechanism);
 	free(m->client);
 	memset(m, 0, sizeof(*m));
@@ -60,6 +92,7 @@ msg_cred_encode(struct strbuf *b, const struct msg_cred *m)
 	wire_put_str(b, m->mechanisms);
 	wire_put_u8(b, m->secure);
 	wire_put_slice(b, m->data);
+	put_binding(b, &m->binding);
 }
 
 int
@@ -74,6 +107,7 @@ msg_cred_decode(struct slice s, struct msg_cred *m)
 	m->mechanisms = wire_str(&r, NAME_MAX_OCTETS);
 	m->secure = wire_u8(&r) != 0;
 	m->data = wire_slice(&r, DATA_MAX);
+	get_binding(&r, &m->binding);
 	if (wire_end(&r))
 		return 0;
 	msg_cred_clear(m);
@@ -86,6 +120,7 @@ msg_cred_clear(struct msg_cred *m)
 	free(m->transport);
 	free(m->host);
 	free(m->mechanisms);
+	free(m->binding.type);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -98,6 +133,7 @@ msg_auth_step_encode(struct strbuf *b, const struct msg_auth_step *m)
 	wire_put_slice(b, m->data);
 	wire_put_str(b, m->login);
 	wire_put_str(b, m->text);
+	wire_put_u8(b, m->again);
 }
 
 int
@@ -112,6 +148,7 @@ msg_auth_step_decode(struct slice s, struct msg_auth_step *m)
 	m->data = wire_slice(&r, DATA_MAX);
 	m->login = wire_str(&r, NAME_MAX_OCTETS);
 	m->text = wire_str(&r, TEXT_MAX);
+	m->again = wire_u8(&r) != 0;
 	if (wire_end(&r) && m->state <= AUTH_NO_MECHANISM)
 		return 0;
 	msg_auth_step_clear(m);
@@ -130,7 +167,7 @@ msg_auth_step_clear(struct msg_auth_step *m)
 void
 msg_secret_encode(struct strbuf *b, const struct msg_secret *m)
 {
-	wire_put_u8(b, m->login);
+	wire_put_u8(b, m->of);
 	wire_put_str(b, m->name);
 }
 
@@ -140,9 +177,9 @@ msg_secret_decode(struct slice s, struct msg_secret *m)
 	struct wire_reader r = wire_reader(s);
 
 	memset(m, 0, sizeof(*m));
-	m->login = wire_u8(&r) != 0;
+	m->of = wire_u8(&r);
 	m->name = wire_str(&r, NAME_MAX_OCTETS);
-	if (wire_end(&r) && m->name != NULL)
+	if (wire_end(&r) && m->name != NULL && m->of < SECRET_OF_COUNT)
 		return 0;
 	msg_secret_clear(m);
 	return -1;

@@ -20,6 +20,9 @@ msg_job_encode(struct strbuf *b, const struct msg_job *m)
 
 	wire_put_u64(b, m->id);
 	wire_put_str(b, m->transport);
+	wire_put_str(b, m->site);
+	wire_put_u8(b, m->avoid);
+	wire_put_u8(b, m->first);
 	wire_put_str(b, m->from);
 	wire_put_str(b, m->helo);
 	wire_put_u32(b, m->connections);
@@ -30,6 +33,7 @@ msg_job_encode(struct strbuf *b, const struct msg_job *m)
 	wire_put_u8(b, m->ret);
 	wire_put_str(b, m->envid);
 	wire_put_str(b, m->trace);
+	wire_put_u32(b, m->skip);
 	wire_put_u64(b, m->body_size);
 	wire_put_u32(b, m->body_crc);
 	wire_put_u32(b, m->n_rcpt);
@@ -50,6 +54,9 @@ msg_job_decode(struct slice s, struct msg_job *m)
 	memset(m, 0, sizeof(*m));
 	m->id = wire_u64(&r);
 	m->transport = wire_str(&r, ADDRESS_MAX);
+	m->site = wire_str(&r, MSG_SITE_MAX);
+	m->avoid = wire_u8(&r);
+	m->first = wire_u8(&r) != 0;
 	m->from = wire_str(&r, ADDRESS_MAX);
 	m->helo = wire_str(&r, ADDRESS_MAX);
 	m->connections = wire_u32(&r);
@@ -60,8 +67,10 @@ msg_job_decode(struct slice s, struct msg_job *m)
 	m->ret = wire_u8(&r);
 	m->envid = wire_str(&r, ADDRESS_MAX);
 	m->trace = wire_str(&r, TEXT_MAX);
+	m->skip = wire_u32(&r);
 	m->body_size = wire_u64(&r);
 	m->body_crc = wire_u32(&r);
+	r.bad |= m->skip > m->body_size;
 	n = wire_count(&r, RCPT_MAX, 7);
 	m->rcpt = mem_zarray(n, sizeof(*m->rcpt));
 	for (i = 0; i < n && !r.bad; i++) {
@@ -91,6 +100,7 @@ msg_job_clear(struct msg_job *m)
 	}
 	free(m->rcpt);
 	free(m->transport);
+	free(m->site);
 	free(m->from);
 	free(m->helo);
 	free(m->envid);
@@ -106,6 +116,7 @@ msg_job_done_encode(struct strbuf *b, const struct msg_job_done *m)
 	wire_put_u8(b, m->class);
 	wire_put_str(b, m->remote);
 	wire_put_str(b, m->tls);
+	wire_put_str(b, m->spf);
 	wire_put_str(b, m->text);
 	wire_put_u32(b, m->sessions);
 	wire_put_u32(b, m->setbacks);
@@ -134,6 +145,7 @@ msg_job_done_decode(struct slice s, struct msg_job_done *m)
 	m->class = wire_u8(&r);
 	m->remote = wire_str(&r, TEXT_MAX);
 	m->tls = wire_str(&r, TEXT_MAX);
+	m->spf = wire_str(&r, TEXT_MAX);
 	m->text = wire_str(&r, TEXT_MAX);
 	m->sessions = wire_u32(&r);
 	m->setbacks = wire_u32(&r);
@@ -172,6 +184,91 @@ msg_job_done_clear(struct msg_job_done *m)
 	free(m->rcpt);
 	free(m->remote);
 	free(m->tls);
+	free(m->spf);
+	free(m->text);
+	memset(m, 0, sizeof(*m));
+}
+
+/* ---- next hops ---- */
+
+void
+msg_next_hop_encode(struct strbuf *b, const struct msg_next_hop *m)
+{
+	wire_put_str(b, m->transport);
+	wire_put_str(b, m->domain);
+	wire_put_u8(b, m->fresh);
+}
+
+int
+msg_next_hop_decode(struct slice s, struct msg_next_hop *m)
+{
+	struct wire_reader r = wire_reader(s);
+
+	memset(m, 0, sizeof(*m));
+	m->transport = wire_str(&r, ADDRESS_MAX);
+	m->domain = wire_str(&r, ADDRESS_MAX);
+	m->fresh = wire_u8(&r) != 0;
+	if (wire_end(&r) && m->transport != NULL && m->domain != NULL)
+		return 0;
+	msg_next_hop_clear(m);
+	return -1;
+}
+
+void
+msg_next_hop_clear(struct msg_next_hop *m)
+{
+	free(m->transport);
+	free(m->domain);
+	memset(m, 0, sizeof(*m));
+}
+
+void
+msg_site_encode(struct strbuf *b, const struct msg_site *m)
+{
+	wire_put_u8(b, m->result);
+	wire_put_u32(b, m->ttl);
+	wire_put_str(b, m->site);
+	wire_put_u16(b, m->code);
+	wire_put_u8(b, m->status[0]);
+	wire_put_u8(b, m->status[1]);
+	wire_put_u8(b, m->status[2]);
+	wire_put_str(b, m->text);
+}
+
+/* What is found has a name, what is not has a code and a text. */
+static bool
+site_whole(const struct msg_site *m)
+{
+	if (m->result == SITE_FOUND)
+		return m->site != NULL && m->site[0] != '\0';
+	return m->result <= SITE_OFFLINE && m->text != NULL &&
+	    m->code >= 400 && m->code <= 599;
+}
+
+int
+msg_site_decode(struct slice s, struct msg_site *m)
+{
+	struct wire_reader r = wire_reader(s);
+
+	memset(m, 0, sizeof(*m));
+	m->result = wire_u8(&r);
+	m->ttl = wire_u32(&r);
+	m->site = wire_str(&r, MSG_SITE_MAX);
+	m->code = wire_u16(&r);
+	m->status[0] = wire_u8(&r);
+	m->status[1] = wire_u8(&r);
+	m->status[2] = wire_u8(&r);
+	m->text = wire_str(&r, TEXT_MAX);
+	if (wire_end(&r) && site_whole(m))
+		return 0;
+	msg_site_clear(m);
+	return -1;
+}
+
+void
+msg_site_clear(struct msg_site *m)
+{
+	free(m->site);
 	free(m->text);
 	memset(m, 0, sizeof(*m));
 }

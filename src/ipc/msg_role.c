@@ -65,6 +65,8 @@ msg_listen_encode(struct strbuf *b, const struct msg_listen *m)
 {
 	wire_put_u8(b, m->kind);
 	wire_put_u32(b, m->index);
+	wire_put_u8(b, m->has_group);
+	wire_put_u32(b, m->group);
 }
 
 int
@@ -74,7 +76,9 @@ msg_listen_decode(struct slice s, struct msg_listen *m)
 
 	m->kind = wire_u8(&r);
 	m->index = wire_u32(&r);
-	return wire_end(&r) && m->kind <= LISTEN_CONTROL ? 0 : -1;
+	m->has_group = wire_u8(&r) != 0;
+	m->group = wire_u32(&r);
+	return wire_end(&r) && m->kind <= LISTEN_TOKEN ? 0 : -1;
 }
 
 void
@@ -138,19 +142,33 @@ msg_status_decode(struct slice s, struct msg_status *m)
 void
 msg_local_encode(struct strbuf *b, const struct msg_local *m)
 {
+	uint32_t i;
+
 	wire_put_str(b, m->transport);
 	wire_put_str(b, m->sender);
 	wire_put_str(b, m->recipient);
+	wire_put_u32(b, m->n_more);
+	for (i = 0; i < m->n_more; i++)
+		wire_put_str(b, m->more[i]);
 }
 
 int
 msg_local_decode(struct slice s, struct msg_local *m)
 {
 	struct wire_reader r = wire_reader(s);
+	uint32_t n;
 
+	memset(m, 0, sizeof(*m));
 	m->transport = wire_str(&r, 4096);
 	m->sender = wire_str(&r, 4096);
 	m->recipient = wire_str(&r, 4096);
+	n = wire_count(&r, MSG_LOCAL_RCPT_MAX - 1, 4);
+	if (n > 0)
+		m->more = mem_zarray(n, sizeof(*m->more));
+	while (!r.bad && m->n_more < n) {
+		m->more[m->n_more] = wire_str(&r, 4096);
+		r.bad |= m->more[m->n_more++] == NULL;
+	}
 	if (wire_end(&r) && m->transport != NULL && m->sender != NULL &&
 	    m->recipient != NULL)
 		return 0;
@@ -161,6 +179,11 @@ msg_local_decode(struct slice s, struct msg_local *m)
 void
 msg_local_clear(struct msg_local *m)
 {
+	uint32_t i;
+
+	for (i = 0; i < m->n_more; i++)
+		free(m->more[i]);
+	free(m->more);
 	free(m->transport);
 	free(m->sender);
 	free(m->recipient);
@@ -186,14 +209,62 @@ msg_local_done_encode(struct strbuf *b, const struct msg_local_done *m)
 {
 	wire_put_u8(b, m->exit_status);
 	wire_put_slice(b, slice_cstr(m->text));
+	wire_put_slice(b, slice_of(m->own, m->n_own));
 }
 
 int
 msg_local_done_decode(struct slice s, struct msg_local_done *m)
 {
 	struct wire_reader r = wire_reader(s);
+	struct slice own;
 
 	m->exit_status = wire_u8(&r);
+	put_text(m->text, sizeof(m->text), wire_slice(&r, sizeof(m->text)));
+	own = wire_slice(&r, sizeof(m->own));
+	if (!wire_end(&r))
+		return -1;
+	memset(m->own, 0, sizeof(m->own));
+	memcpy(m->own, own.p, own.n);
+	m->n_own = (uint32_t)own.n;
+	return 0;
+}
+
+void
+msg_connect_encode(struct strbuf *b, const struct msg_connect *m)
+{
+	wire_put_str(b, m->transport);
+}
+
+int
+msg_connect_decode(struct slice s, struct msg_connect *m)
+{
+	struct wire_reader r = wire_reader(s);
+
+	m->transport = wire_str(&r, 4096);
+	if (wire_end(&r) && m->transport != NULL)
+		return 0;
+	msg_connect_clear(m);
+	return -1;
+}
+
+void
+msg_connect_clear(struct msg_connect *m)
+{
+	free(m->transport);
+	memset(m, 0, sizeof(*m));
+}
+
+void
+msg_connected_encode(struct strbuf *b, const struct msg_connected *m)
+{
+	wire_put_slice(b, slice_cstr(m->text));
+}
+
+int
+msg_connected_decode(struct slice s, struct msg_connected *m)
+{
+	struct wire_reader r = wire_reader(s);
+
 	put_text(m->text, sizeof(m->text), wire_slice(&r, sizeof(m->text)));
 	return wire_end(&r) ? 0 : -1;
 }

@@ -111,7 +111,9 @@ role_confine(struct role_base *r, struct err *e)
 	const char *spool = r->ops->spool != NULL ? r->ops->spool(r->arg) :
 	    NULL;
 
-	return own_program ? sandbox_enter(r->role, spool, e) : 0;
+	bool network = r->ops->network != NULL && r->ops->network(r->arg);
+
+	return own_program ? sandbox_enter(r->role, spool, network, e) : 0;
 }
 
 static int

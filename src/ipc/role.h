@@ -40,6 +40,9 @@ struct role_ops {
 	/* The one directory that the role works in after its start (queue);
 	 * NULL: none, no file can be opened any more. */
 	const char *(*spool)(void *arg);
+	/* It has to connect to hosts out there (delivery; auth for OAuth2);
+	 * NULL: it does not. */
+	bool (*network)(void *arg);
 };
 
 /* fd: ROLE_FD in a program of its own, a socketpair's end in a test that

@@ -40,7 +40,7 @@ is_alone(void)
 }
 
 int
-sandbox_enter(enum role role, const char *spool, struct err *e)
+sandbox_enter(enum role role, const char *spool, bool network, struct err *e)
 {
 	int landlock, seccomp;
 
@@ -52,10 +52,10 @@ sandbox_enter(enum role role, const char *spool, struct err *e)
 	if (!is_alone())
 		return err_set(e, EBUSY, "sandbox: another thread runs "
 		    "already");
-	landlock = sandbox_landlock(role, spool, e);
+	landlock = sandbox_landlock(role, spool, network, e);
 	if (landlock < 0)
 		return -1;
-	seccomp = sandbox_seccomp(role, e);
+	seccomp = sandbox_seccomp(role, network, e);
 	if (seccomp < 0)
 		return -1;
 	log_begin(LL_DEBUG, "sandbox");

@@ -73,7 +73,7 @@ sandbox_landlock_version(void)
 
 /* Everything that this version can forbid; returns the structure's size. */
 static size_t
-handled(int version, enum role role, struct ruleset_attr *a)
+handled(int version, bool network, struct ruleset_attr *a)
 {
 	memset(a, 0, sizeof(*a));
 	a->fs = FS_FIRST;
@@ -86,7 +86,7 @@ handled(int version, enum role role, struct ruleset_attr *a)
 	if (version < 4)
 		return sizeof(a->fs);
 	/* A next hop's port may be any. */
-	a->net = NET_BIND_TCP | (role != ROLE_DELIVERY ? NET_CONNECT_TCP : 0);
+	a->net = NET_BIND_TCP | (network ? 0 : NET_CONNECT_TCP);
 	if (version < 6)
 		return sizeof(a->fs) + sizeof(a->net);
 	a->scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
@@ -140,7 +140,8 @@ allow(int rules, const struct ruleset_attr *a, enum role role,
 }
 
 int
-sandbox_landlock(enum role role, const char *spool, struct err *e)
+sandbox_landlock(enum role role, const char *spool, bool network,
+    struct err *e)
 {
 	int version = sandbox_landlock_version(), rules, rc = -1;
 	struct ruleset_attr a;
@@ -149,7 +150,7 @@ sandbox_landlock(enum role role, const char *spool, struct err *e)
 	if (version == 0 ||
 	    (role == ROLE_QUEUE && version < SANDBOX_LANDLOCK_QUEUE))
 		return 0;
-	size = handled(version, role, &a);
+	size = handled(version, network, &a);
 	rules = (int)syscall(CALL_CREATE_RULESET, &a, size, 0u);
 	if (rules < 0)
 		return err_errno(e, "landlock");

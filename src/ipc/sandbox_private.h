@@ -12,10 +12,11 @@ int sandbox_landlock_version(void);
  * another, so that queue must do without. */
 #define SANDBOX_LANDLOCK_QUEUE 2
 /* The version in force; 0: the kernel has none; -1 with *e. */
-int sandbox_landlock(enum role role, const char *spool, struct err *e);
+int sandbox_landlock(enum role role, const char *spool, bool network,
+    struct err *e);
 
 bool sandbox_seccomp_known(void);
 /* 1: in force; 0: the kernel has none; -1 with *e. */
-int sandbox_seccomp(enum role role, struct err *e);
+int sandbox_seccomp(enum role role, bool network, struct err *e);
 
 #endif

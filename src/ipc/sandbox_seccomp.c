@@ -2,8 +2,7 @@
  * Seccomp: a short list of system calls that no role needs, and of those that
  * landlock leaves open.  Run by every role but monitor.  What is on the list
  * fails with EPERM and kills nobody; everything else goes through, so that no
- * library's next version is a surprise.  auth has no network yet: it will
- * need one for HTTPS, by rules of its own.
+ * library's next version is a surprise.
  *
  * Calls whose arguments do not matter are answered by the kernel from a table
  * that it makes of the filter: the list costs the calls of mail nothing.
@@ -40,9 +39,10 @@ sandbox_seccomp_known(void)
 }
 
 int
-sandbox_seccomp(enum role role, struct err *e)
+sandbox_seccomp(enum role role, bool network, struct err *e)
 {
 	(void)role;
+	(void)network;
 	(void)e;
 	return 0;
 }
@@ -209,18 +209,22 @@ rules_send(struct filter *f)
 }
 
 static void
-rules_network(struct filter *f, enum role role)
+rules_network(struct filter *f, enum role role, bool network)
 {
 	static const uint32_t families[] = { AF_INET, AF_INET6 };
 
-	if (role != ROLE_DELIVERY) {
+	if (!network) {
 		rules_send(f);
 		refuse_all(f, of_the_network, COUNT(of_the_network));
 		return;
 	}
 	/* libunbound talks to its thread through a socketpair. */
 	by_value(f, SYS_socket, 0, families, COUNT(families), ALLOW, REFUSE);
-	refuse_all(f, of_servers, COUNT(of_servers));
+	/* auth accepts on sockets that it was given. */
+	if (role == ROLE_DELIVERY)
+		refuse_all(f, of_servers, COUNT(of_servers));
+	else
+		answer(f, SYS_listen, REFUSE);
 }
 
 /* Signals and limits for nobody but itself; threads, but no processes. */
@@ -250,7 +254,7 @@ rules_descriptors(struct filter *f)
 }
 
 static void
-make(struct filter *f, enum role role)
+make(struct filter *f, enum role role, bool network)
 {
 	load(f, FIELD(arch));
 	put(f, BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCH, 1, 0);
@@ -260,7 +264,7 @@ make(struct filter *f, enum role role)
 	put(f, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
 	give(f, REFUSE);
 #endif
-	rules_network(f, role);
+	rules_network(f, role, network);
 	rules_descriptors(f);
 	rules_processes(f);
 	refuse_all(f, of_nobody, COUNT(of_nobody));
@@ -279,7 +283,7 @@ sandbox_seccomp_known(void)
 }
 
 int
-sandbox_seccomp(enum role role, struct err *e)
+sandbox_seccomp(enum role role, bool network, struct err *e)
 {
 	struct filter f = { .n = 0 };
 	struct sock_fprog program;
@@ -287,7 +291,7 @@ sandbox_seccomp(enum role role, struct err *e)
 
 	if (!sandbox_seccomp_known())
 		return 0;
-	make(&f, role);
+	make(&f, role, network);
 	program.len = f.n;
 	program.filter = f.v;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "ipc/msg.h"
 #include "mail/header.h"
+#include "mail/qualify.h"
 #include "mail/submission_fields.h"
 
 #define WRITE_MIN (64u * 1024)
@@ -57,11 +58,24 @@ adds_headers(const struct session *s)
 	    s->login != NULL || s->ep->conf->auth == AUTH_REQUIRED);
 }
 
+/* Octets of the text at the front become others. */
+static void
+replace_front(struct strbuf *text, size_t n, const struct strbuf *by)
+{
+	size_t rest = text->n - n;
+
+	if (by->n > n)
+		(void)strbuf_room(text, by->n - n);
+	memmove(text->p + by->n, text->p + n, rest);
+	memcpy(text->p, by->p, by->n);
+	text->n = by->n + rest;
+	text->p[text->n] = '\0';
+}
+
 static void
 add_fields(struct session *s, const struct header_scan *scan)
 {
 	struct strbuf *text = &s->tx->text, *b = &s->owner->scratch;
-	size_t n = text->n;
 
 	strbuf_clear(b);
 	if (submission_fields(b, scan, clock_real_ms(),
@@ -69,13 +83,24 @@ add_fields(struct session *s, const struct header_scan *scan)
 		return;
 	/* A text without any header: what was its first line must not become
 	 * a part of ours. */
-	if (scan->fields_end == 0 && scan->body == 0 && n > 0)
+	if (scan->fields_end == 0 && scan->body == 0 && text->n > 0)
 		strbuf_puts(b, "\r\n");
-	(void)strbuf_room(text, b->n);
-	memmove(text->p + b->n, text->p, n);
-	memcpy(text->p, b->p, b->n);
-	text->n = n + b->n;
-	text->p[text->n] = '\0';
+	replace_front(text, 0, b);
+}
+
+static void
+qualify(struct session *s, struct header_scan *scan)
+{
+	struct strbuf *text = &s->tx->text, *b = &s->owner->scratch;
+	struct slice fields = slice_of(text->p, scan->fields_end);
+
+	strbuf_clear(b);
+	if ((scan->present & HEADER_DKIM_SIGNATURE) != 0 ||
+	    !qualify_fields(fields, s->owner->conf->qualify_domain, b))
+		return;
+	replace_front(text, scan->fields_end, b);
+	scan->body = scan->body - scan->fields_end + b->n;
+	scan->fields_end = b->n;
 }
 
 void
@@ -92,8 +117,10 @@ smtpd_body_header(struct session *s)
 		tx->env.flags |= ENVELOPE_SIGNED;
 	if (scan.received > SESSION_HOPS_MAX)
 		smtpd_body_refuse(tx, REFUSE_HOPS);
-	else if (adds_headers(s) && (scan.complete || tx->ended))
+	else if (adds_headers(s) && (scan.complete || tx->ended)) {
+		qualify(s, &scan);
 		add_fields(s, &scan);
+	}
 }
 
 /* ---- the file ---- */

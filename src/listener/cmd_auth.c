@@ -1,8 +1,9 @@
 /* AUTH (listener; RFC 4954): carries the exchange between the client and the
- * auth role, in which the passwords are.  A client with `auth any` is told
+ * auth role, in which the passwords are.  EXTERNAL is answered here, where
+ * the certificate is (RFC 4422 appendix A).  A client with `auth any` is told
  * yes to everything; that counts for nothing, and nothing of it is kept or
  * logged. */
-#include "listener/session.h"
+#include "listener/auth_offer.h"
 
 #include <stdlib.h>
 
@@ -12,92 +13,6 @@
 #include "io/base64.h"
 
 #define AUTH_MS 60000
-
-/* What the auth role can do; later ones go in front. */
-static const char *const known[] = { "PLAIN", "LOGIN" };
-#define KNOWN (sizeof known / sizeof *known)
-
-static bool
-is_auth_any(const struct session *s)
-{
-	return s->block != NULL && s->block->auth == AUTH_ANY;
-}
-
-/* Both send the password as it is. */
-static bool
-plain_allowed(const struct session *s)
-{
-	switch (s->ep->conf->auth_without_tls) {
-	case SWITCH_ON:
-		return true;
-	case SWITCH_OFF:
-		return s->tls;
-	case SWITCH_UNSET:
-		break;
-	}
-	return s->tls || s->loopback;
-}
-
-static bool
-configured(const struct session *s, const char *mechanism)
-{
-	const struct conf_list *list = &s->ep->conf->auth_mechanisms;
-	size_t i;
-
-	if (list->n == 0)
-		return true;
-	for (i = 0; i < list->n; i++)
-		if (slice_eq_case_cstr(slice_cstr(list->v[i]), mechanism))
-			return true;
-	return false;
-}
-
-/* There is somebody who could log in here, TLS or not. */
-static bool
-possible(const struct session *s)
-{
-	size_t i;
-
-	if (s->ep->conf->auth == AUTH_OFF || !listener_has_logins(s->owner))
-		return false;
-	for (i = 0; i < KNOWN; i++)
-		if (configured(s, known[i]))
-			return true;
-	return false;
-}
-
-bool
-smtpd_auth_offered(const struct session *s)
-{
-	if (s->auth_done || (s->ep->tls_mode == TLS_REQUIRED && !s->tls))
-		return false;
-	return is_auth_any(s) || (possible(s) && plain_allowed(s) &&
-	    s->owner->auth != NULL);
-}
-
-void
-smtpd_auth_mechanisms(const struct session *s, struct strbuf *out)
-{
-	size_t i;
-
-	for (i = 0; i < KNOWN; i++) {
-		if (!is_auth_any(s) && !configured(s, known[i]))
-			continue;
-		strbuf_putc(out, ' ');
-		strbuf_puts(out, known[i]);
-	}
-}
-
-static const char *
-mechanism_named(const struct session *s, struct slice name)
-{
-	size_t i;
-
-	for (i = 0; i < KNOWN; i++)
-		if (slice_eq_case_cstr(name, known[i]))
-			return configured(s, known[i]) ? known[i] : NULL;
-	return NULL;
-}
 
 static void
 log_result(const struct session *s, const char *result, const char *text)
@@ -241,6 +156,40 @@ on_step(void *arg, struct port_message *m)
 	session_run(s);
 }
 
+/* ---- EXTERNAL: the certificate is here ---- */
+
+static void
+external_done(struct session *s, struct slice base64)
+{
+	const struct conf_login *login;
+	struct strbuf as = STRBUF_INIT;
+
+	s->external = false;
+	if (base64_decode(base64, &as) != 0) {
+		over(s, REFUSE_AUTH_BASE64);
+		return;
+	}
+	login = auth_external(s, strbuf_slice(&as));
+	strbuf_free(&as);
+	if (login != NULL) {
+		succeeded(s, login->name);
+		return;
+	}
+	log_result(s, "refused", "the client's certificate names no login");
+	over(s, REFUSE_AUTH_FAILED);
+}
+
+static void
+external_start(struct session *s, const struct smtp_auth *a)
+{
+	if (a->has_initial) {
+		external_done(s, a->initial);
+		return;
+	}
+	s->external = true;
+	challenge(s, SLICE_LIT(""));
+}
+
 /* base64 from the client (of a whole line, or an initial response) on its way
  * to the auth role; start: with mechanism. */
 static void
@@ -250,7 +199,10 @@ forward(struct session *s, const char *mechanism, bool has_data,
 	struct port *auth = s->owner->auth;
 	struct strbuf raw = STRBUF_INIT, msg = STRBUF_INIT;
 	struct msg_auth m = { .session = s->exchange, .has_data = has_data };
+	struct msg_binding bindings[MSG_BINDINGS_MAX];
+	struct auth_bindings room;
 	uint64_t ref;
+	uint32_t i;
 
 	/* The exchange may have died with an earlier auth role. */
 	if (auth == NULL || (mechanism == NULL && s->exchange == 0)) {
@@ -268,6 +220,10 @@ forward(struct session *s, const char *mechanism, bool has_data,
 		m.mechanism = mem_strdup(mechanism);
 		m.client = mem_strdup(s->client_text);
 		m.secure = true;	/* or it would not have been offered */
+		m.n_bindings = auth_bindings(s, &room, bindings);
+		for (i = 0; i < m.n_bindings; i++)
+			m.binding[i] = (struct msg_binding){
+			    mem_strdup(bindings[i].type), bindings[i].data };
 	}
 	msg_auth_encode(&msg, &m);
 	m.data = slice_of("", 0);
@@ -300,14 +256,23 @@ smtpd_auth_drop(struct session *s)
 }
 
 void
+smtpd_auth_stop(struct session *s, enum refusal_id id)
+{
+	s->auth_any = AUTH_ANY_NONE;
+	s->external = false;
+	smtpd_auth_drop(s);
+	over(s, id);
+}
+
+void
 smtpd_auth_line(struct session *s, struct slice line)
 {
 	if (slice_eq_cstr(line, "*")) {
-		s->auth_any = AUTH_ANY_NONE;
-		smtpd_auth_drop(s);
-		over(s, REFUSE_AUTH_CANCELLED);
+		smtpd_auth_stop(s, REFUSE_AUTH_CANCELLED);
 	} else if (s->auth_any != AUTH_ANY_NONE) {
 		any_line(s);
+	} else if (s->external) {
+		external_done(s, line);
 	} else {
 		forward(s, NULL, true, line);
 	}
@@ -326,14 +291,18 @@ smtpd_auth(struct session *s, const struct smtp_command *c)
 		session_refuse(s, REFUSE_TLS_FIRST);
 	} else if (smtp_auth_parse(c->arg, &a, &no) != 0) {
 		session_refuse_as(s, "syntax", &no);
-	} else if (is_auth_any(s)) {
+	} else if (auth_is_any(s)) {
 		any_start(s, &a);
-	} else if (!possible(s)) {
+	} else if (!auth_possible(s)) {
 		session_refuse(s, REFUSE_NOT_OFFERED);
-	} else if ((mechanism = mechanism_named(s, a.mechanism)) == NULL) {
+	} else if ((mechanism = auth_mechanism(s, a.mechanism)) == NULL) {
 		session_refuse(s, REFUSE_AUTH_MECHANISM);
-	} else if (!plain_allowed(s)) {
+	} else if (!auth_allowed(s)) {
 		session_refuse(s, REFUSE_AUTH_ENCRYPTION);
+	} else if (auth_unbound(s, a.mechanism)) {
+		session_refuse(s, REFUSE_AUTH_MECHANISM);
+	} else if (strcmp(mechanism, "EXTERNAL") == 0) {
+		external_start(s, &a);
 	} else {
 		forward(s, mechanism, a.has_initial, a.initial);
 	}

@@ -1,7 +1,7 @@
 /* RCPT (listener; RFC 5321 4.1.1.3): recipients of local-domains are verified
  * by the queue, others need leave to relay.  A refusal concerns this recipient
  * alone. */
-#include "listener/session.h"
+#include "listener/auth_offer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +38,7 @@ may_relay(const struct session *s)
 		.must_auth = s->must_auth,
 		.authenticated = s->login != NULL,
 		.auth_offered = smtpd_auth_offered(s) ||
-		    (smtpd_tls_offered(s) && listener_has_logins(s->owner) &&
-		    s->ep->conf->auth != AUTH_OFF),
+		    (smtpd_tls_offered(s) && auth_possible(s)),
 	};
 
 	switch (relay_may(&standing)) {

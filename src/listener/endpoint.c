@@ -102,6 +102,7 @@ endpoint_tls(struct endpoint *ep, int floor)
 		.key = slice_cstr(ep->conf->key),
 	};
 	struct tls_server_options o = { .certs = &pem, .cert_count = 1 };
+	struct tls_anchors *ca = NULL;
 	struct err e = { 0 };
 	size_t i = 2;			/* TLS 1.2 */
 
@@ -112,7 +113,14 @@ endpoint_tls(struct endpoint *ep, int floor)
 	if (ep->tls[i] != NULL || ep->conf->certificate == NULL)
 		return ep->tls[i];
 	o.min_version = floors[i].version;
-	ep->tls[i] = tls_server_new(&o, &e);
+	if (ep->conf->client_ca != NULL) {
+		o.client_ca = ca = tls_anchors_new(
+		    slice_cstr(ep->conf->client_ca), &e);
+		o.client_cert = TLS_CLIENT_CERT_ASK;
+	}
+	if (ep->conf->client_ca == NULL || ca != NULL)
+		ep->tls[i] = tls_server_new(&o, &e);
+	tls_anchors_free(&ca);
 	if (ep->tls[i] == NULL) {
 		log_begin(LL_ERROR, "certificate");
 		log_str("listener", ep->conf->name);

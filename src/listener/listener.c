@@ -115,6 +115,8 @@ on_view(void *arg, struct slice view, struct err *e)
 	l->number.instance = (uint8_t)l->base.me.instance;
 	for (i = 0; i < l->conf->local_domains.n; i++)
 		add_local_domain(l, l->conf->local_domains.v[i]);
+	for (i = 0; i < l->conf->n_logins; i++)
+		l->login_uses |= l->conf->logins[i].uses;
 	return 0;
 }
 
@@ -264,12 +266,6 @@ on_peer(void *arg, const struct msg_peer *m, int fd, struct err *e)
 		return err_set(e, -1, "a listener has no business with %s",
 		    m->role < ROLE_COUNT ? role_name(m->role) : "that");
 	}
-}
-
-bool
-listener_has_logins(const struct listener *l)
-{
-	return l->conf->n_logins > 0;
 }
 
 /* ---- counters ---- */

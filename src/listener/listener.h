@@ -49,6 +49,7 @@ struct listener {
 	struct conf *conf;
 	struct conf_listen submit_conf;
 	struct htab *local_domains;	/* normal form -> the conf's string */
+	unsigned login_uses;		/* of any login; enum conf_login_use */
 	struct endpoint **endpoints;
 	size_t endpoint_count;
 
@@ -90,8 +91,6 @@ void listener_tell(struct listener *l, const char *group, const char *name);
 void listener_count(struct listener *l, struct endpoint *ep, int by);
 /* A session has ended; a role that drains may be done now. */
 void listener_session_gone(struct listener *l);
-/* AUTH can be checked and there is somebody to log in. */
-bool listener_has_logins(const struct listener *l);
 
 /* ---- endpoint.c ---- */
 

@@ -82,7 +82,8 @@ relay_sender_ok(const struct conf *conf, const struct conf_login *login,
 	}
 	if (account == NULL && client != NULL)
 		account = account_named(conf, client->account);
-	return account == NULL || listed(&account->senders, &subject);
+	return account == NULL || account->rewrite_envelope != NULL ||
+	    listed(&account->senders, &subject);
 }
 
 bool

@@ -110,6 +110,7 @@ struct session {
 	bool stalled : 1;		/* the client does not read */
 	bool eof : 1;			/* it will send nothing more */
 	bool fix_bare : 1;		/* `bare-lf fix` */
+	bool external : 1;		/* AUTH EXTERNAL waits for its line */
 };
 
 /* ---- session.c ---- */
@@ -183,6 +184,8 @@ bool smtpd_auth_offered(const struct session *s);
 void smtpd_auth_mechanisms(const struct session *s, struct strbuf *out);
 /* Where the exchange is over or its session ends. */
 void smtpd_auth_drop(struct session *s);
+/* The exchange that waits for a line is over, with this reply. */
+void smtpd_auth_stop(struct session *s, enum refusal_id id);
 /* One line of an exchange, still in base64. */
 void smtpd_auth_line(struct session *s, struct slice line);
 /* Also for listeners with implicit TLS. */

@@ -64,6 +64,16 @@ line_limit(const struct session *s, struct slice in)
 	return SESSION_LINE_MAX;
 }
 
+/* RFC 4954 6: the reply to a line that is none ends the exchange, too. */
+static void
+refuse_line(struct session *s, enum refusal_id id)
+{
+	if (s->state == ST_AUTH)
+		smtpd_auth_stop(s, id);
+	else
+		session_refuse(s, id);
+}
+
 /* Reads one line and hands it to take(); says whether there was one. */
 static bool
 input_line(struct session *s, void (*take)(struct session *, struct slice))
@@ -94,12 +104,12 @@ input_line(struct session *s, void (*take)(struct session *, struct slice))
 		return true;
 	case SMTP_LINE_LONG:
 		s->skipping = true;
-		session_refuse(s, max == SESSION_AUTH_LINE_MAX ?
+		refuse_line(s, max == SESSION_AUTH_LINE_MAX ?
 		    REFUSE_AUTH_LONG : REFUSE_LINE_LONG);
 		return true;
 	case SMTP_LINE_NUL:
 		conn_consume(s->conn, line.size);
-		session_refuse(s, REFUSE_LINE_NUL);
+		refuse_line(s, REFUSE_LINE_NUL);
 		return true;
 	case SMTP_LINE_BARE_LF:
 	case SMTP_LINE_BARE_CR:

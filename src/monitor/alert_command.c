@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/command_line.h"
@@ -97,6 +98,7 @@ alert_command(struct process *p, struct port_message *msg, struct err *e)
 		close(msg->fd);
 	if (msg->ref == 0 || msg_alert_decode(msg->data, &a) < 0)
 		return err_set(e, EPROTO, "an alert is garbage");
+	(void)FAULT("monitor.alert.begin");
 	wanted = p->m->conf->alert.command != NULL && !p->m->stopping;
 	later = wanted && run_count(p->m) >= RUNS_MAX;
 	if (wanted && !later && begin(p->m, &a, &why) < 0)

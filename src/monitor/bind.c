@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,10 +58,11 @@ bind_inet(const struct sockaddr_storage *sa, struct err *e)
 	return fd;
 }
 
-/* The lock on the runtime directory says that no daemon of ours is behind a
+/* mode 0: as umask leaves it.
+ * The lock on the runtime directory says that no daemon of ours is behind a
  * socket that lies there; elsewhere only a dead one is taken away. */
 static int
-bind_unix(const char *path, struct err *e)
+bind_unix(const char *path, mode_t mode, struct err *e)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct stat st;
@@ -74,7 +76,10 @@ bind_unix(const char *path, struct err *e)
 	if (fd < 0)
 		return err_errno(e, "socket");
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-		if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0) {
+		/* Anything but this is somebody who lives: EAGAIN, a full
+		 * backlog. */
+		if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 ||
+		    errno != ECONNREFUSED) {
 			err_set(e, EADDRINUSE, "another program listens "
 			    "there");
 			goto fail;
@@ -82,7 +87,7 @@ bind_unix(const char *path, struct err *e)
 		(void)unlink(path);
 	}
 	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-	    chmod(path, 0666) < 0 || listen(fd, BACKLOG) < 0) {
+	    (mode != 0 && chmod(path, mode) < 0) || listen(fd, BACKLOG) < 0) {
 		err_errno(e, "bind");
 		goto fail;
 	}
@@ -106,7 +111,7 @@ bind_one(struct monitor *m, uint8_t kind, uint32_t index, const char *name,
 	else if (sa != NULL)
 		fd = bind_inet(sa, e);
 	else
-		fd = bind_unix(name, e);
+		fd = bind_unix(name, kind == LISTEN_TOKEN ? 0 : 0666, e);
 	if (fd < 0)
 		return err_prefix(e, "listen %s", name);
 	b = mem_push(out, n, sizeof(*b));
@@ -141,6 +146,53 @@ bind_listen(struct monitor *m, const struct conf_listen *l, uint32_t index,
 		return -1;
 	}
 	return 0;
+}
+
+/* Of the socket itself: in a directory of somebody else's the name may lead
+ * elsewhere by now. */
+static int
+give(const struct conf_token_server *t, struct err *e)
+{
+	int fd = open(t->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char *itself = mem_printf("/proc/self/fd/%d", fd);
+	struct stat st;
+	int rc = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		rc = err_errno(e, "token-server %s", t->path);
+	else if (!S_ISSOCK(st.st_mode))
+		rc = err_set(e, ENOTSOCK, "token-server %s: no socket any "
+		    "more", t->path);
+	else if ((t->has_group &&
+	    fchownat(fd, "", (uid_t)-1, t->group, AT_EMPTY_PATH) < 0) ||
+	    chmod(itself, t->mode) < 0)
+		rc = err_errno(e, "token-server %s", t->path);
+	if (fd >= 0)
+		close(fd);
+	free(itself);
+	return rc;
+}
+
+/* Nobody may connect before its mode and group are set, and these follow the
+ * configuration when the socket is taken over. */
+static int
+bind_token(struct monitor *m, const struct conf_token_server *t,
+    const char *group, uint32_t index, struct socket_bound **out, size_t *n,
+    struct err *e)
+{
+	mode_t mask = umask(0177);
+	struct socket_bound *b;
+	int rc = bind_one(m, LISTEN_TOKEN, index, t->path, NULL, out, n, e);
+
+	umask(mask);
+	if (rc < 0)
+		return -1;
+	b = &(*out)[*n - 1];
+	b->has_group = t->has_group;
+	b->group = t->group;
+	if (!t->has_group && group != NULL)
+		b->has_group = identity_group(group, &b->group);
+	return give(t, e);
 }
 
 static int
@@ -183,6 +235,9 @@ bind_all(struct monitor *m, const struct conf *conf,
 		rc = bind_one(m, LISTEN_SUBMIT, 0, submit, NULL, out, n, e);
 	if (rc == 0)
 		rc = bind_one(m, LISTEN_CONTROL, 0, control, NULL, out, n, e);
+	for (i = 0; rc == 0 && i < conf->n_token_servers; i++)
+		rc = bind_token(m, &conf->token_servers[i], conf->group,
+		    i, out, n, e);
 	if (rc == 0 && conf->metrics != NULL)
 		rc = bind_metrics(m, conf->metrics, out, n, e);
 	if (rc < 0) {

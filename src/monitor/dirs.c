@@ -15,7 +15,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "monitor/monitor.h"
+#include "monitor/token.h"
 
 /* The directory must be one, and its owner be able to work in it. */
 static int
@@ -70,7 +70,7 @@ dirs_make(struct monitor *m, struct err *e)
 	drop = mem_printf("%s/drop", spool);
 	rc = fs_make_dir(drop, 01733, uid, gid, e);
 	free(drop);
-	return rc;
+	return rc < 0 ? rc : token_dir_make(m, e);
 }
 
 int

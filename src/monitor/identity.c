@@ -13,22 +13,31 @@
 #include "base/log.h"
 #include "monitor/monitor.h"
 
-bool
-identity_user(const char *name, struct identity *who, char *home,
+int
+identity_look_up(const char *name, struct identity *who, char *home,
     size_t home_n)
 {
 	struct passwd pw, *found = NULL;
 	char buf[8192];
+	int error = getpwnam_r(name, &pw, buf, sizeof(buf), &found);
 
-	if (getpwnam_r(name, &pw, buf, sizeof(buf), &found) != 0 ||
-	    found == NULL)
-		return false;
+	if (found == NULL)
+		/* ways in which "not there" is said, by getpwnam(3) */
+		return error == 0 || error == ENOENT || error == ESRCH ||
+		    error == EBADF || error == EPERM ? 0 : -1;
 	who->uid = pw.pw_uid;
 	who->gid = pw.pw_gid;
 	snprintf(who->name, sizeof(who->name), "%s", name);
 	if (home != NULL)
 		snprintf(home, home_n, "%s", pw.pw_dir);
-	return true;
+	return 1;
+}
+
+bool
+identity_user(const char *name, struct identity *who, char *home,
+    size_t home_n)
+{
+	return identity_look_up(name, who, home, home_n) > 0;
 }
 
 void

@@ -23,6 +23,7 @@
 #include "ipc/sandbox.h"
 #include "monitor/run_command.h"
 #include "monitor/secret.h"
+#include "monitor/token.h"
 #include "monitor/start.h"
 
 static void
@@ -173,6 +174,7 @@ monitor_clear(struct monitor *m)
 	refresh_stop(m);
 	local_job_forget(m);
 	secret_forget_all(m);
+	token_forget_all(m);
 	run_forget_all(m);
 	bind_close(m->sockets, m->n_sockets, NULL, 0);
 	loop_free(&m->loop);
@@ -193,6 +195,7 @@ monitor_run(const struct options *opt, struct conf *conf,
 	TAILQ_INIT(&m.locals);
 	TAILQ_INIT(&m.runs);
 	TAILQ_INIT(&m.secrets);
+	TAILQ_INIT(&m.tokens);
 	raise_limits();
 	umask(022);
 	/* The configuration and its secrets are in this memory. */

@@ -54,7 +54,9 @@ struct process {
 
 struct socket_bound {			/* a listening socket */
 	uint8_t kind;			/* enum listen_kind */
-	uint32_t index;			/* into conf.listens */
+	uint32_t index;			/* into conf.listens, token_servers */
+	bool has_group;			/* LISTEN_TOKEN */
+	uint32_t group;
 	char *name;			/* "127.0.0.1:25", a path */
 	int fd;
 };
@@ -73,6 +75,7 @@ struct monitor {
 	TAILQ_HEAD(local_list, local_job) locals;
 	TAILQ_HEAD(run_list, run) runs;
 	TAILQ_HEAD(secret_list, secret_job) secrets;
+	TAILQ_HEAD(token_list, token_lock) tokens;	/* locked files */
 	struct drop *drop;
 	struct refresh *refresh;
 	struct http *http;
@@ -135,12 +138,20 @@ int identity_become(const struct identity *who);
 /* Whom we run as, and his home. */
 void identity_self(struct identity *who, char *home, size_t home_n);
 bool identity_group(const char *name, uint32_t *gid);
-/* The passwd entry of a name; false: there is none. */
+/* The passwd entry of a name: 1, 0: there is none, -1: nobody can say now (a
+ * directory service that is away, no descriptor left). */
+int identity_look_up(const char *name, struct identity *who, char *home,
+    size_t home_n);
+/* The same where that makes no difference; false: there is none. */
 bool identity_user(const char *name, struct identity *who, char *home,
     size_t home_n);
 
 /* logging.c */
 int logging_open(struct monitor *m, struct err *e);
+
+/* connect.c: MSG_CONNECT of a delivery; -1: garbage */
+int connect_socket(struct process *p, struct port_message *msg,
+    struct err *e);
 
 /* local_job.c */
 int local_job_start(struct monitor *m, struct port_message *msg,

@@ -9,6 +9,7 @@
  */
 #include "monitor/run_command.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -66,7 +67,7 @@ static bool
 pipe_read(struct run_pipe *p)
 {
 	size_t room = p->max - 1 - p->n;
-	char spare[512];
+	char spare[16384];
 	ssize_t n;
 
 	n = read(p->fd, room > 0 ? p->p + p->n : spare,
@@ -108,12 +109,14 @@ pipe_free(struct run_pipe *p)
 	free(p->p);
 }
 
-/* All that the program wrote is in there by now; what a child of it goes on
- * writing must not keep us. */
+/* All that the program wrote is in there by now.  A child of it may go on
+ * writing for ever: what a pipe holds, and no more. */
 static void
 pipe_finish(struct run_pipe *p)
 {
-	while (p->fd >= 0 && p->n < p->max - 1 && pipe_read(p))
+	unsigned n = 0;
+
+	while (p->fd >= 0 && n++ < 256 && pipe_read(p))
 		;
 	pipe_close(p);
 }
@@ -164,7 +167,7 @@ run_end(struct run *r, int status)
 	if (r->result != NULL)
 		r->result(r->arg, code, slice_of(r->out.p, r->out.n),
 		    last_line(text));
-	else
+	else if (r->done != NULL)
 		r->done(r->arg, code, text);
 	run_free(r);
 }
@@ -185,6 +188,7 @@ struct plan {
 	char *const *argv;
 	char *const *envp;
 	int in, out, said;		/* descriptors; out -1: as said */
+	const char *dir;		/* NULL: where monitor is */
 };
 
 static void
@@ -206,6 +210,11 @@ child_exec(const struct plan *p, const struct identity *who)
 		dprintf(STDERR_FILENO, "cannot become user %s: %s", who->name,
 		    strerror(errno));
 	else {
+		if (p->dir != NULL) {
+			umask(077);
+			if (chdir(p->dir) < 0 && chdir("/") < 0)
+				_exit(EX_OSERR);
+		}
 		execve(p->path, p->argv, p->envp);
 		dprintf(STDERR_FILENO, "cannot run %s: %s", p->path,
 		    strerror(errno));
@@ -261,7 +270,7 @@ run_start(struct monitor *m, const struct identity *who, char *const argv[],
 {
 	char *envp[] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin", NULL };
 	char *path = mem_printf("%s/%s", m->libexec, argv[0]);
-	struct plan p = { path, argv, envp, in, -1, -1 };
+	struct plan p = { path, argv, envp, in, -1, -1, NULL };
 	struct run *r = launch(m, who, &p, 0, limit_ms);
 
 	if (r != NULL) {
@@ -269,6 +278,20 @@ run_start(struct monitor *m, const struct identity *who, char *const argv[],
 		r->arg = arg;
 	}
 	free(path);
+	return r;
+}
+
+struct run *
+run_start_delivery(struct monitor *m, const struct identity *who,
+    const struct run_delivery *d, run_done *done, void *arg)
+{
+	struct plan p = { d->path, d->argv, d->envp, d->in, -1, -1, d->dir };
+	struct run *r = launch(m, who, &p, 0, d->limit_ms);
+
+	if (r != NULL) {
+		r->done = done;
+		r->arg = arg;
+	}
 	return r;
 }
 
@@ -281,7 +304,7 @@ run_start_command(struct monitor *m, const struct identity *who,
 	char *logname = mem_printf("LOGNAME=%s", who->name);
 	char *envp[5 + ENV_MAX] = { (char *)(uintptr_t)"PATH="
 	    CONF_COMMAND_PATH, home, user, logname };
-	struct plan p = { c->path, c->argv, envp, -1, -1, -1 };
+	struct plan p = { c->path, c->argv, envp, -1, -1, -1, NULL };
 	struct run *r = NULL;
 	size_t i;
 
@@ -306,6 +329,13 @@ void
 run_forget(struct run *r)
 {
 	run_free(r);
+}
+
+void
+run_leave(struct run *r)
+{
+	r->done = NULL;
+	r->result = NULL;
 }
 
 bool

@@ -15,6 +15,20 @@ typedef void run_done(void *arg, uint8_t exit_status, const char *text);
 struct run *run_start(struct monitor *m, const struct identity *who,
     char *const argv[], int in, uint64_t limit_ms, run_done *done, void *arg);
 
+/* A program that takes a message as its standard input: all that it writes is
+ * for people. */
+struct run_delivery {
+	const char *path;
+	char *const *argv;
+	char *const *envp;
+	const char *dir;		/* to be in; else / */
+	int in;				/* borrowed */
+	uint64_t limit_ms;
+};
+struct run *run_start_delivery(struct monitor *m,
+    const struct identity *who, const struct run_delivery *d,
+    run_done *done, void *arg);
+
 /* A command of the configuration: what it writes to standard output is the
  * result (at most max octets), errors go apart. */
 struct run_command {
@@ -37,6 +51,8 @@ struct run *run_start_command(struct monitor *m, const struct identity *who,
 size_t run_count(const struct monitor *m);
 /* Its end is nobody's business any more; it runs on. */
 void run_forget(struct run *r);
+/* The same, but it is still listened to, and killed when its time is up. */
+void run_leave(struct run *r);
 /* A child has ended; false: it was none of these. */
 bool run_child(struct monitor *m, pid_t pid, int status);
 void run_forget_all(struct monitor *m);

@@ -166,14 +166,29 @@ out:
 }
 
 static const struct conf_secret *
+find_of_transport(const struct conf *conf, const struct msg_secret *m)
+{
+	size_t i = conf_transport_find(conf, m->name);
+	const struct conf_transport *t;
+
+	if (i == SIZE_MAX)
+		return NULL;
+	t = &conf->transports[i];
+	if (m->of == SECRET_OF_TRANSPORT)
+		return &t->password;
+	if (t->oauth2 == NULL)
+		return NULL;
+	return m->of == SECRET_OF_TOKEN ? &t->oauth2->command :
+	    &t->oauth2->client_secret;
+}
+
+static const struct conf_secret *
 find_secret(const struct conf *conf, const struct msg_secret *m)
 {
 	size_t i;
 
-	if (!m->login) {
-		i = conf_transport_find(conf, m->name);
-		return i == SIZE_MAX ? NULL : &conf->transports[i].password;
-	}
+	if (m->of != SECRET_OF_LOGIN)
+		return find_of_transport(conf, m);
 	for (i = 0; i < conf->n_logins; i++) {
 		if (strcmp(conf->logins[i].name, m->name) == 0)
 			return &conf->logins[i].password;

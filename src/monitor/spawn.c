@@ -23,6 +23,7 @@
 #include "monitor/alert_command.h"
 #include "monitor/monitor.h"
 #include "monitor/secret.h"
+#include "monitor/token.h"
 
 /* Who talks to whom (ARCHITECTURE.md, "Channels"). */
 static const struct { enum role a, b; } channels[] = {
@@ -30,6 +31,7 @@ static const struct { enum role a, b; } channels[] = {
 	{ ROLE_LISTENER, ROLE_AUTH },
 	{ ROLE_DELIVERY, ROLE_QUEUE },
 	{ ROLE_DELIVERY, ROLE_AUTH },
+	{ ROLE_QUEUE, ROLE_AUTH },
 };
 
 static enum conf_role
@@ -99,6 +101,10 @@ process_message(void *arg, struct port_message *msg, struct err *e)
 		    msg->fd < 0)
 			return supervise_accused(p, msg->data, e);
 		break;
+	case MSG_CONNECT:
+		if (p->role == ROLE_DELIVERY)
+			return connect_socket(p, msg, e);
+		break;
 	case MSG_ALERT:
 		if (p->role == ROLE_QUEUE)
 			return alert_command(p, msg, e);
@@ -106,6 +112,13 @@ process_message(void *arg, struct port_message *msg, struct err *e)
 	case MSG_SECRET:
 		if (p->role == ROLE_AUTH)
 			return secret_ask(p, msg, e);
+		break;
+	case MSG_TOKEN_READ:
+	case MSG_TOKEN_WRITE:
+	case MSG_TOKEN_RELEASE:
+	case MSG_TOKEN_CONNECT:
+		if (p->role == ROLE_AUTH)
+			return token_message(p, msg, e);
 		break;
 	default:
 		break;
@@ -232,6 +245,19 @@ process_tell_log(struct process *p)
 	strbuf_free(&b);
 }
 
+static enum role
+listener_of(uint8_t kind)
+{
+	switch (kind) {
+	case LISTEN_CONTROL:
+		return ROLE_QUEUE;
+	case LISTEN_TOKEN:
+		return ROLE_AUTH;
+	default:
+		return ROLE_LISTENER;
+	}
+}
+
 static void
 tell_sockets(struct process *p)
 {
@@ -241,12 +267,11 @@ tell_sockets(struct process *p)
 
 	for (i = 0; i < m->n_sockets; i++) {
 		const struct socket_bound *s = &m->sockets[i];
-		struct msg_listen l = { s->kind, s->index };
-		bool his = s->kind == LISTEN_CONTROL ?
-		    p->role == ROLE_QUEUE : p->role == ROLE_LISTENER;
+		struct msg_listen l = { s->kind, s->index, s->has_group,
+		    s->group };
 		int fd;
 
-		if (!his || s->kind == LISTEN_METRICS)
+		if (s->kind == LISTEN_METRICS || p->role != listener_of(s->kind))
 			continue;
 		fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)

@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "monitor/monitor.h"
+#include "monitor/token.h"
 
 #define BACKOFF_FIRST 100
 #define BACKOFF_MOST 10000
@@ -322,7 +322,7 @@ supervise_accused(struct process *by, struct slice data, struct err *e)
 	struct process *p;
 
 	if (msg_peer_decode(data, &bad) < 0 || (bad.role != ROLE_LISTENER &&
-	    bad.role != ROLE_DELIVERY))
+	    bad.role != ROLE_DELIVERY && bad.role != ROLE_AUTH))
 		return err_set(e, EPROTO, "a complaint that is garbage");
 	TAILQ_FOREACH(p, &by->m->processes, link) {
 		if (p->role != bad.role || p->slot != bad.slot || p->pid == 0)
@@ -366,6 +366,8 @@ supervise_child(struct monitor *m, pid_t pid, int status)
 	p->pid = 0;
 	if (p->role == ROLE_QUEUE)
 		local_job_forget(m);
+	if (p->role == ROLE_AUTH)
+		token_forget(m, p->slot);
 	if (m->stopping || p->state == PROCESS_DRAINING) {
 		process_free(p);
 		if (m->stopping)

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "base/json_reader.h"
 #include "base/mem.h"
 #include "io/tls_context.h"
 
@@ -26,27 +27,6 @@ tell(struct check *c, const struct conf_where *where, const struct err *e)
 }
 
 static void
-check_listen(struct check *c, const struct conf_listen *l)
-{
-	struct tls_pem pem = {
-		.chain = slice_cstr(l->certificate),
-		.key = slice_cstr(l->key),
-	};
-	struct tls_server_options o = { .certs = &pem, .cert_count = 1 };
-	struct tls_context *tls;
-	struct err e = { 0, "" };
-
-	if (l->certificate == NULL)
-		return;
-	tls = tls_server_new(&o, &e);
-	if (tls == NULL) {
-		err_prefix(&e, "listen %s", l->name);
-		tell(c, &l->where, &e);
-	}
-	tls_context_free(&tls);
-}
-
-static void
 check_anchors(struct check *c, const struct conf_where *where,
     const char *what, const char *pem)
 {
@@ -61,6 +41,60 @@ check_anchors(struct check *c, const struct conf_where *where,
 		tell(c, where, &e);
 	}
 	tls_anchors_free(&a);
+}
+
+static void
+check_listen(struct check *c, const struct conf_listen *l)
+{
+	struct tls_pem pem = {
+		.chain = slice_cstr(l->certificate),
+		.key = slice_cstr(l->key),
+	};
+	struct tls_server_options o = { .certs = &pem, .cert_count = 1 };
+	struct tls_context *tls;
+	struct err e = { 0, "" };
+	char *name = mem_printf("listen %s: client-ca", l->name);
+
+	check_anchors(c, &l->where, name, l->client_ca);
+	free(name);
+	if (l->certificate == NULL)
+		return;
+	tls = tls_server_new(&o, &e);
+	if (tls == NULL) {
+		err_prefix(&e, "listen %s", l->name);
+		tell(c, &l->where, &e);
+	}
+	tls_context_free(&tls);
+}
+
+/* auth's: what signs for an application, and who vouches for a provider. */
+static void
+check_oauth2(struct check *c, const struct conf_transport *t)
+{
+	const struct conf_oauth2 *o = t->oauth2;
+	struct tls_pem pem = { .chain = slice_cstr(o->certificate),
+		.key = slice_cstr(o->key) };
+	struct tls_client_options options = { .cert = &pem };
+	struct tls_context *tls;
+	struct err e = { 0, "" };
+	char *name;
+
+	if (o->certificate != NULL) {
+		tls = tls_client_new(&options, &e);
+		if (tls == NULL) {
+			err_prefix(&e, "oauth2");
+			tell(c, &o->where, &e);
+		}
+		tls_context_free(&tls);
+	}
+	name = mem_printf("transport %s: ca-file", t->name);
+	check_anchors(c, &o->where, name, o->ca_file);
+	free(name);
+	if (o->key_file != NULL && json_object_check(slice_cstr(o->key_file),
+	    &e) < 0) {
+		err_prefix(&e, "oauth2: key-file");
+		tell(c, &o->where, &e);
+	}
 }
 
 static void
@@ -87,6 +121,8 @@ check_transport(struct check *c, const struct conf_transport *t)
 	name = mem_printf("transport %s: tls-ca", t->name);
 	check_anchors(c, &t->where, name, t->tls_ca);
 	free(name);
+	if (t->oauth2 != NULL)
+		check_oauth2(c, t);
 }
 
 static void

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "mail/dsn_text.h"
 
@@ -229,6 +230,7 @@ command_started(void *arg, struct port_message *m)
 {
 	struct alert *a = arg;
 
+	(void)FAULT("queue.alert.run");
 	a->asked = false;
 	if (m == NULL)
 		return;			/* monitor is gone, and so are we */
@@ -288,6 +290,7 @@ told(void *arg, uint64_t id, enum queue_op_result result, const char *text)
 		a->not_before = clock_mono_ms() + AGAIN_MS;
 		return;
 	}
+	(void)FAULT("queue.alert.told");
 	a->told = a->begin;
 	a->command = a->q->conf->alert.has_command;
 	log_begin(a->begin ? LL_WARN : LL_INFO, "alert");
@@ -324,7 +327,8 @@ alert_tell(struct alert *a, bool begin)
 	if (a->q->conf->alert.to != NULL)
 		alert_mail(a, c, told);
 	else
-		queue_commit(a->q, &c, false, NULL, told_without_mail, a);
+		queue_commit(a->q, &c, false, "queue.alert.before_commit",
+		    told_without_mail, a);
 }
 
 /* It has lasted, and does not come and go. */

@@ -224,7 +224,10 @@ lane_close(struct lane *l, enum closure how, const char *why, uint64_t next)
 	l->probe_id = 0;
 	if (how == CLOSED_CREDENTIAL)
 		l->proven = false;
-	l->next_probe = next != 0 ? next : clock_real_ms() + probe_step(l);
+	l->next_probe = how == CLOSED_CREDENTIAL && l->probe_again ?
+	    clock_real_ms() : next != 0 ? next :
+	    clock_real_ms() + probe_step(l);
+	l->probe_again = false;
 	lane_log(was == how ? LL_INFO : LL_WARN, l, closure_name(how), l->why,
 	    what_to_do(l));
 	lane_alert(l, how, true);
@@ -302,7 +305,7 @@ static void
 failed_unreachable(struct lane *l, bool probe, const char *text)
 {
 	/* Each of its mail has a next hop of its own. */
-	if (l->direct && l->site == NULL)
+	if (lane_resolves(l))
 		return;
 	if (l->closed == CLOSED_NOT) {
 		l->failures++;
@@ -338,12 +341,10 @@ lane_failed(struct attempt *a, enum job_class class, const char *text)
 	struct lane *l = a->lane;
 	bool probe = a->probe;
 
-	a->probe = false;
+	probe_over(a);
 	if (text == NULL)
 		text = "no reason was given";
 	note_error(l, text);
-	if (probe)
-		lane_probe_ended(l);
 	if (class == JOB_OFFLINE) {
 		offline_begin(l->q, text);
 		return;
@@ -366,15 +367,16 @@ lane_reached(struct attempt *a)
 	struct lane *l = a->lane;
 	bool probe = a->probe;
 
-	a->probe = false;
+	probe_over(a);
 	l->reached_at = clock_mono_ms();
 	l->failures = 0;
 	l->proven |= l->closed == CLOSED_NOT || probe;
+	if (l->closed == CLOSED_NOT)
+		l->probe_again = false;
 	if (l->last_error != NULL)
 		note_error(l, NULL);
 	if (!probe)
 		return;
-	lane_probe_ended(l);
 	offline_end(l->q);
 	if (l->closed != CLOSED_DAILY)
 		lane_reopen(l, "a probe has succeeded");

@@ -237,7 +237,8 @@ closed_moved(struct message *m)
 	if (--q->n_moving > 0)
 		return;
 	/* The turn is the next lane's. */
-	for (l = q->mover; l != NULL && (l = TAILQ_NEXT(l, link)) != NULL;)
+	l = q->mover != NULL ? TAILQ_NEXT(q->mover, link) : NULL;
+	for (; l != NULL; l = TAILQ_NEXT(l, link))
 		kick_due(l);
 	TAILQ_FOREACH(l, &q->lanes, link)
 		kick_due(l);

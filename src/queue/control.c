@@ -42,11 +42,18 @@ static const struct command commands[] = {
 	{ "log", true, control_log },
 	{ "metrics", true, control_metrics },
 	{ "transport list", true, control_transport_list },
+	{ "transport test", true, control_transport_test },
 	{ "transport pause", true, control_steer },
 	{ "transport resume", true, control_steer },
 	{ "account list", true, control_account_list },
 	{ "account pause", true, control_steer },
 	{ "account resume", true, control_steer },
+	{ "oauth login", true, control_oauth },
+	{ "oauth answer", true, control_oauth },
+	{ "oauth status", true, control_oauth },
+	{ "oauth refresh", true, control_oauth },
+	{ "oauth revoke", true, control_oauth },
+	{ "oauth token", true, control_oauth },
 };
 
 /* ---- what is said ---- */
@@ -143,6 +150,7 @@ caller_free(struct caller *cl)
 	struct control *c = cl->c;
 
 	control_unfollow(cl);
+	control_trial_forget(cl);
 	loop_task_cancel(c->loop, &cl->task);
 	conn_abort(&cl->conn);
 	TAILQ_REMOVE(&c->callers, cl, link);

@@ -169,6 +169,16 @@ write_why(struct json_writer *w, const struct told *t)
 }
 
 static void
+write_daily(struct json_writer *w, uint64_t max, uint64_t used)
+{
+	if (max == 0)
+		json_null(w, "daily");
+	else
+		json_number(w, "daily", max);
+	json_number(w, "daily_used", used);
+}
+
+static void
 write_told(struct json_writer *w, const struct told *t)
 {
 	const struct queue_lane_info *info = &t->info;
@@ -186,6 +196,7 @@ write_told(struct json_writer *w, const struct told *t)
 	json_when(w, "next_attempt", info->waiting > 0 ? info->next_due : 0);
 	json_text(w, "account", info->account);
 	json_bool(w, "configured", info->configured);
+	write_daily(w, info->daily, info->daily_used);
 }
 
 /* What is no transport of the configuration is told of while something
@@ -258,6 +269,7 @@ write_account(struct json_writer *w, const struct queue_account_info *info)
 	json_number(w, "waiting", info->waiting);
 	json_when(w, "since", info->since);
 	json_when(w, "next_probe", info->next_probe);
+	write_daily(w, info->daily, info->daily_used);
 }
 
 struct accounts {

@@ -92,6 +92,7 @@ struct caller {
 	enum queue_op_result steered;
 	struct content content;
 	struct trail trail;
+	struct msg_trial_done *trial;	/* its answer, NULL: not yet */
 };
 
 struct control {
@@ -170,6 +171,13 @@ void control_write_places(struct caller *cl, struct json_writer *w,
 
 /* ---- control_metrics.c ---- */
 enum step control_metrics(struct caller *cl);
+
+/* ---- control_trial.c ---- */
+enum step control_transport_test(struct caller *cl);
+void control_trial_forget(struct caller *cl);
+
+/* ---- control_oauth.c ---- */
+enum step control_oauth(struct caller *cl);
 
 /* ---- control_log.c ---- */
 enum step control_log(struct caller *cl);

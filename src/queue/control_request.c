@@ -21,6 +21,11 @@ control_request_clear(struct control_request *r)
 	free(r->transport);
 	free(r->name);
 	free(r->what);
+	free(r->flow);
+	if (r->url != NULL)	/* holds a code */
+		mem_wipe(r->url, strlen(r->url));
+	free(r->url);
+	free(r->to);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -41,6 +46,15 @@ take_flag(const cJSON *v, bool *to, struct err *e)
 		return err_set(e, -1, "`%.40s` is not true or false",
 		    v->string);
 	*to = cJSON_IsTrue(v) != 0;
+	return 0;
+}
+
+static int
+take_port(const cJSON *v, uint16_t *to, struct err *e)
+{
+	if (!cJSON_IsNumber(v) || v->valueint < 0 || v->valueint > 65535)
+		return err_set(e, -1, "`port` is not a port");
+	*to = (uint16_t)v->valueint;
 	return 0;
 }
 
@@ -105,8 +119,18 @@ take_member(const cJSON *v, struct control_request *r, struct err *e)
 		return take_text(v, &r->name, e);
 	if (strcmp(name, "what") == 0)
 		return take_text(v, &r->what, e);
+	if (strcmp(name, "flow") == 0)
+		return take_text(v, &r->flow, e);
+	if (strcmp(name, "url") == 0)
+		return take_text(v, &r->url, e);
+	if (strcmp(name, "port") == 0)
+		return take_port(v, &r->port, e);
 	if (strcmp(name, "since") == 0)
 		return take_since(v, &r->since, e);
+	if (strcmp(name, "to") == 0)
+		return take_text(v, &r->to, e);
+	if (strcmp(name, "send") == 0)
+		return take_flag(v, &r->send, e);
 	if (strcmp(name, "headers") == 0)
 		return take_flag(v, &r->headers, e);
 	if (strcmp(name, "content") == 0)

@@ -4,8 +4,8 @@
  *    "ids":["..."],"all":true}
  *
  * Selectors are text as on relayctl's command line.  Further members, where a
- * command takes them: "transport", "name", "what", "since" (text), "headers",
- * "content" (true). */
+ * command takes them: "transport", "name", "what", "since", "to" (text), "headers",
+ * "content", "send" (true). */
 #ifndef QUEUE_CONTROL_REQUEST_H
 #define QUEUE_CONTROL_REQUEST_H
 
@@ -20,7 +20,11 @@ struct control_request {
 	char *name;		/* of a transport or account */
 	char *what;		/* why: an id, an address, "last" */
 	uint64_t since;		/* ms before now; 0: all */
+	char *to;		/* transport test: a recipient, or NULL */
 	bool headers, content;
+	char *flow, *url;	/* oauth */
+	uint16_t port;		/* the same: of a listener on loopback */
+	bool send;		/* transport test: a message */
 };
 
 /* Without the line end.  -1 with a text for people; nothing to free then. */

@@ -65,6 +65,7 @@ struct due_keys {
 struct rcpt_note {
 	uint64_t delivered_at;
 	char *tls;
+	char *spf;			/* of the last attempt, or NULL */
 	uint8_t report, delay;		/* enum tell: a report says so */
 };
 
@@ -119,6 +120,7 @@ struct message {
 enum attempt_state {
 	ATTEMPT_LEASING,		/* to be recorded */
 	ATTEMPT_RECORDING,		/* in the change under way */
+	ATTEMPT_SITE,			/* for the site of its domain */
 	ATTEMPT_SLOT,			/* on lane->waiting or home->ahead */
 	ATTEMPT_UNSENT,			/* on queue->unsent: no peer has room */
 	ATTEMPT_RUNNING
@@ -128,7 +130,7 @@ enum attempt_state {
  * as far as `via` allows. */
 struct attempt {
 	TAILQ_ENTRY(attempt) link;	/* of the message */
-	TAILQ_ENTRY(attempt) wait;	/* SLOT, UNSENT */
+	TAILQ_ENTRY(attempt) wait;	/* SITE, SLOT, UNSENT */
 	struct message *m;
 	enum attempt_state state;
 	struct lane *home;		/* whose lease and slot it has */
@@ -156,6 +158,7 @@ struct attempt {
 	uint64_t started;		/* wall ms */
 	uint64_t sent_us;		/* monotonic, when the job went out */
 	struct peer *peer;		/* RUNNING at delivery */
+	struct site *site;		/* SITE */
 };
 
 struct route_pick {
@@ -207,7 +210,7 @@ struct queue {
 	struct loop_task flush;
 	bool draining, ended;
 
-	struct peer_list listeners, deliveries;
+	struct peer_list listeners, deliveries, auths;
 	struct attempt_list unsent;
 
 	struct htab *messages;		/* in RAM, by id */
@@ -227,6 +230,7 @@ struct queue {
 	TAILQ_HEAD(rate_list, rate) dirty_rates;
 	struct lane *lane_direct;
 	struct lane **lane_of;		/* by index of conf->transports */
+	struct sites *sites;
 	struct lane *us;		/* closed: there is no network */
 	struct lane_list dirty_lanes;
 	bool lanes_failing;		/* the store did not take one */
@@ -263,6 +267,7 @@ void queue_drop_due(struct queue *q, uint32_t lane, uint64_t time,
     uint64_t id);
 
 /* ---- peers.c ---- */
+void peer_closed(void *arg, const struct err *why);
 int peer_add(struct queue *q, const struct msg_peer *m, int fd,
     struct err *e);
 void peer_unref(struct peer **p);
@@ -272,6 +277,13 @@ struct peer *peer_for_job(struct queue *q, const struct lane *l);
 void peer_answer(struct peer *p, uint64_t ref, uint16_t code, uint8_t subject,
     uint8_t detail, const char *text);
 void peers_free(struct queue *q);
+
+/* ---- auths.c ---- */
+
+extern const struct port_handler auths_handler;
+/* Hands a caller of the control socket to auth (fd is closed here).  false:
+ * there is none at present. */
+bool auths_call(struct queue *q, const struct msg_oauth_call *m, int fd);
 
 /* ---- ingest.c ---- */
 int ingest_mail(struct peer *p, struct port_message *pm, struct err *e);
@@ -323,6 +335,34 @@ bool route_is_local(const struct queue *q, const char *address);
 void route_pick(struct queue *q, const struct record *r, size_t i,
     struct route_pick *out);
 char *route_text(const struct conf_route *route);
+
+/* ---- site.c ---- */
+void sites_init(struct queue *q);
+void sites_free(struct queue *q);
+/* The configuration is another one. */
+void sites_forget(struct queue *q);
+/* A delivery has come: what waits to be asked is asked. */
+void sites_peer(struct queue *q);
+/* Lanes of sites that are remembered are in use. */
+void sites_mark(struct queue *q);
+/* Forgets lanes of sites without mail (site_prune.c). */
+void sites_prune(struct queue *q);
+/* The lane of the site of that address, where l is one that resolves and it
+ * is known; else l. */
+struct lane *site_lane(struct queue *q, struct lane *l, const char *address);
+/* The site of that address, which is not known, is being asked for; false: by
+ * now it is known, or that there is none for a while. */
+bool site_asked(struct queue *q, struct lane *l, const char *address);
+/* Its domain takes long to answer, or too many wait for it: nothing more of
+ * it is begun before *due. */
+bool site_postponed(struct queue *q, struct lane *l, const char *address,
+    uint64_t *due);
+bool site_same_domain(const char *a, const char *b);
+/* The attempt has its slot in a lane that resolves: goes on to its site, now
+ * or later, or ends. */
+void site_start(struct attempt *a);
+/* Waits no longer. */
+void site_leave(struct attempt *a);
 
 /* ---- names.c ---- */
 /* Answers a listener, at once or later, whether an address is to be taken. */
@@ -384,8 +424,16 @@ void job_send_unsent(struct queue *q);
 
 /* ---- local.c ---- */
 void local_start(struct attempt *a);
-/* discard, fail, direct, and transports that are gone. */
+/* discard, fail, and transports that are gone. */
 bool local_settle(struct attempt *a);
+
+/* ---- rewrite.c ---- */
+/* The reverse-path that it leaves with. */
+const char *rewrite_sender(const struct message *m);
+/* Appends the header up to what its account makes of it, and returns how many
+ * octets of the body that stands for; 0: nothing.  The body must be there
+ * (message_need_body). */
+uint32_t rewrite_head(const struct message *m, struct strbuf *head);
 
 /* ---- settle.c ---- */
 void settle_job(struct attempt *a, struct msg_job_done *d);

@@ -61,6 +61,20 @@ job_done(void *arg, struct port_message *pm)
 	message_rest(m);
 }
 
+/* After a refusal of the kind that depends on our address (delivery makes it
+ * temporary the first time), the other family of addresses goes first. */
+static uint8_t
+job_avoid(const struct record_rcpt *rc)
+{
+	const char *address = rc->remote != NULL ? strchr(rc->remote, '[') :
+	    NULL;
+
+	if (address == NULL || rc->last_code / 100 != 4 ||
+	    rc->last_status[1] != 7)
+		return 0;
+	return memchr(address, ':', strcspn(address, "]")) != NULL ? 6 : 4;
+}
+
 static void
 job_fill(struct attempt *a, struct msg_job *j, struct msg_job_rcpt *rc)
 {
@@ -71,7 +85,10 @@ job_fill(struct attempt *a, struct msg_job *j, struct msg_job_rcpt *rc)
 	memset(j, 0, sizeof(*j));
 	j->id = a->m->id;
 	j->transport = a->lane->name;
-	j->from = env->from;
+	j->site = a->lane->site;
+	j->first = r->rcpt[a->rcpt[0]].attempts <= 1;
+	j->avoid = job_avoid(&r->rcpt[a->rcpt[0]]);
+	j->from = (char *)(uintptr_t)rewrite_sender(a->m);
 	j->eight_bit = (env->flags & ENVELOPE_8BITMIME) != 0;
 	j->smtputf8 = (env->flags & ENVELOPE_SMTPUTF8) != 0;
 	j->ret = (uint8_t)env->ret;
@@ -104,7 +121,8 @@ job_meta(struct attempt *a, struct strbuf *meta)
 	job_fill(a, &j, rc);
 	received_compose(&trace, env, a->m->q->conf->hostname,
 	    a->n_rcpt == 1 ? env->recipients[a->rcpt[0]].address : NULL);
-	j.trace = trace.p;
+	j.skip = rewrite_head(a->m, &trace);
+	j.trace = (char *)(uintptr_t)strbuf_cstr(&trace);
 	msg_job_encode(meta, &j);
 	strbuf_free(&trace);
 	if (rc != few)
@@ -212,6 +230,10 @@ job_start(struct attempt *a)
 	a->epoch = a->lane->epoch;
 	if (local_settle(a))
 		return;
+	if (lane_resolves(a->lane)) {
+		site_start(a);
+		return;
+	}
 	attempt_split(a, lane_recipients(a->lane));
 	if (lane_is_local(a->lane)) {
 		local_start(a);

@@ -1,7 +1,7 @@
 /*
- * Lanes: who shares slots and fate.  In this version a lane is a transport;
- * the key's text has room for next hop, credential, TLS policy and source.
- * Run by queue.
+ * Lanes: who shares slots and fate.  A lane is a transport, or one site of a
+ * transport that goes by MX; the key's text has room for credential, TLS
+ * policy and source.  Run by queue.
  *
  * The table in the store keeps the numbers that due entries use.  Entries of
  * a number that the table has lost are not: they get a lane without a name,
@@ -83,6 +83,7 @@ lane_remote(const struct queue *q, struct lane *l)
 {
 	const struct conf_transport *t = l->transport;
 	bool remote = t != NULL && (t->kind == TRANSPORT_SMARTHOST ||
+	    t->kind == TRANSPORT_DIRECT ||
 	    t->kind == TRANSPORT_SUBMISSION || t->kind == TRANSPORT_LMTP);
 
 	if (remote && !l->remote)
@@ -110,7 +111,7 @@ needs_network(const struct lane *l)
 	const struct conf_transport *t = l->transport;
 	size_t i;
 
-	if (l->direct || (t != NULL && t->kind == TRANSPORT_DIRECT))
+	if (t != NULL && t->kind == TRANSPORT_DIRECT)
 		return true;
 	if (!l->remote || t->lmtp_path != NULL)
 		return false;
@@ -123,11 +124,13 @@ needs_network(const struct lane *l)
 static void
 lane_configure(struct queue *q, struct lane *l)
 {
-	size_t i = conf_transport_find(q->conf, l->name);
 	bool was_gone = l->configured && lane_is_gone(l);
+	const char *domain;
 
-	l->direct = i == SIZE_MAX && strcmp(l->name, "direct") == 0;
-	l->transport = i == SIZE_MAX ? NULL : &q->conf->transports[i];
+	l->transport = conf_transport_get(q->conf, l->name);
+	l->direct = l->transport == q->conf->direct;
+	l->by_mx = l->transport != NULL &&
+	    conf_transport_by_mx(l->transport, &domain);
 	lane_remote(q, l);
 	l->network = needs_network(l);
 	window_configure(l);
@@ -154,7 +157,7 @@ lane_takes_fresh(const struct message *m, const struct lane *l, uint64_t now)
 	    (m->light || l->ahead_octets < (most - q->ahead_octets) * 4);
 }
 
-/* Lanes are few and never go away while the role runs. */
+/* Lanes of transports never go away while the role runs. */
 struct lane *
 lane_at(struct queue *q, const char *transport, const char *site)
 {
@@ -170,6 +173,10 @@ lane_at(struct queue *q, const char *transport, const char *site)
 		if (site != NULL)
 			l->base = lane_named(q, transport);
 		lane_configure(q, l);
+		if (lane_is_paused(l))
+			lane_shut(l);
+		/* Delivery knows it as long as it knows the transport. */
+		l->since_view = l->base->since_view;
 	}
 	strbuf_free(&key);
 	return l;
@@ -221,9 +228,12 @@ lane_recipients(const struct lane *l)
 {
 	unsigned n;
 
-	if (lane_is_local(l))
+	if (lane_is_local(l) && !l->transport->mda_all)
 		return 1;
 	n = l->transport != NULL ? l->transport->recipients_per_message : 0;
+	if (lane_is_local(l))
+		return n > 0 && n < MSG_LOCAL_RCPT_MAX ? n :
+		    MSG_LOCAL_RCPT_MAX;
 	return n > 0 && n < RECIPIENTS_MAX ? n : RECIPIENTS_MAX;
 }
 
@@ -357,25 +367,40 @@ lanes_configure(struct queue *q)
 }
 
 void
-lanes_free(struct queue *q)
+lane_forget(struct queue *q, struct lane *l)
 {
 	struct op_wait *w;
+
+	TAILQ_REMOVE(&q->lanes, l, link);
+	if (l->ready)
+		TAILQ_REMOVE(&q->ready, l, ready_link);
+	if (l->dirty)
+		TAILQ_REMOVE(&q->dirty_lanes, l, dirty_link);
+	if (l->hungry)
+		TAILQ_REMOVE(&q->share.hungry, l, hungry_link);
+	htab_del_u64(q->lane_by_id, l->id);
+	if (l->key.n > 0)
+		htab_del(q->lane_by_key, strbuf_slice(&l->key));
+	while ((w = TAILQ_FIRST(&l->ops)) != NULL) {
+		TAILQ_REMOVE(&l->ops, w, link);
+		free(w);
+	}
+	strbuf_free(&l->key);
+	free(l->account);
+	free(l->why);
+	free(l->last_error);
+	free(l->site);
+	free(l->name);
+	free(l);
+}
+
+void
+lanes_free(struct queue *q)
+{
 	struct lane *l;
 
-	while ((l = TAILQ_FIRST(&q->lanes)) != NULL) {
-		TAILQ_REMOVE(&q->lanes, l, link);
-		while ((w = TAILQ_FIRST(&l->ops)) != NULL) {
-			TAILQ_REMOVE(&l->ops, w, link);
-			free(w);
-		}
-		strbuf_free(&l->key);
-		free(l->account);
-		free(l->why);
-		free(l->last_error);
-		free(l->site);
-		free(l->name);
-		free(l);
-	}
+	while ((l = TAILQ_FIRST(&q->lanes)) != NULL)
+		lane_forget(q, l);
 	free(q->lane_of);
 	htab_free(&q->lane_by_key);
 	htab_free(&q->lane_by_id);

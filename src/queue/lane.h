@@ -82,18 +82,22 @@ struct lane {
 	uint64_t reached_at;		/* mono ms of the last success, 0 */
 	bool proven;			/* its credential was accepted */
 	unsigned epoch;			/* how often it was closed */
-	bool probe_again;		/* the one under way is of an old
-					 * configuration */
+	bool probe_again;		/* what is under way is of an old
+					 * configuration or credential */
 	bool asked;			/* a probe is wanted once the message
 					 * that asks for it is due */
 	bool letting;			/* a probe is being leased */
 	bool early;			/* and was not due */
+	bool asking, unknown;		/* its site is being asked for, or
+					 * nobody knows it */
 	uint64_t last_counted;		/* wall ms: of its latest attempt */
 	bool dirty, saving;		/* to be written, being written */
 	TAILQ_ENTRY(lane) dirty_link;
 	struct op_list ops;		/* wait for that */
-	const struct conf_transport *transport;	/* NULL: direct or gone */
+	const struct conf_transport *transport;	/* NULL: gone */
 	bool direct;			/* the built-in one */
+	bool by_mx;			/* has a lane for each site */
+	bool in_use;			/* for sites_prune() */
 	bool us;			/* stands for the machine's network */
 	bool configured;		/* lane_configure() has seen it */
 	bool network;			/* needs the machine's network */
@@ -171,6 +175,11 @@ bool park_needs_human(const char *text);
 void park_clock(struct queue *q);
 /* A reload may have brought a new credential: each parked one is tried. */
 void park_view(struct queue *q);
+/* There is something new to log in with by that transport. */
+void park_credential(struct queue *q, const char *transport);
+/* A new auth: what nothing but a human can end is tried once, as he may have
+ * done so while nobody looked. */
+void park_auth(struct queue *q);
 /* Begins (now is 0) or ends the time in which a lane takes no mail. */
 void lane_shut(struct lane *l);
 void lane_unshut(struct lane *l);
@@ -260,6 +269,8 @@ void lanes_load(struct queue *q);
 void lanes_tell(struct queue *q);
 void lanes_configure(struct queue *q);
 void lanes_free(struct queue *q);
+/* Nothing refers to it any more, and nothing in the store is in it. */
+void lane_forget(struct queue *q, struct lane *l);
 struct lane *lane_named(struct queue *q, const char *transport);
 struct lane *lane_at(struct queue *q, const char *transport,
     const char *site);
@@ -268,6 +279,12 @@ static inline uint32_t
 lane_line(const struct lane *l, enum line line)
 {
 	return l->id + (uint32_t)line;
+}
+/* Mail waits here for the site of its domain. */
+static inline bool
+lane_resolves(const struct lane *l)
+{
+	return l->by_mx && l->site == NULL;
 }
 /* Attempts of it that are under way; those that have come by fail-over count
  * where they are now. */
@@ -282,6 +299,8 @@ lane_free_slots(const struct lane *l)
 	unsigned used = l->active[LINE_RETRY] + l->active[LINE_FRESH];
 	unsigned most = lane_gate(l), room;
 
+	if (lane_resolves(l))		/* what has gone to its site */
+		used -= l->n_away;
 	if (used >= most)
 		return 0;
 	room = rate_room(l);

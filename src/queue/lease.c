@@ -13,6 +13,8 @@
  * recipients. */
 #define MESSAGE_COST 2048u
 #define RECIPIENT_COST 256u
+/* Attempts of one message that a recipient may join, of several sites. */
+#define LOOKS_MAX 16u
 
 static struct attempt *
 attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
@@ -155,6 +157,8 @@ attempt_unwait(struct attempt *a)
 		attempt_take_slot(a);
 	else if (a->state == ATTEMPT_UNSENT)
 		TAILQ_REMOVE(&a->m->q->unsent, a, wait);
+	else if (a->state == ATTEMPT_SITE)
+		site_leave(a);
 	a->state = ATTEMPT_RECORDING;
 }
 
@@ -201,6 +205,8 @@ attempt_free(struct attempt *a)
 	if (a->ahead) {
 		ahead_end(a);
 	} else {
+		if (a->state == ATTEMPT_SITE)
+			site_leave(a);
 		if (a->state == ATTEMPT_SLOT)
 			TAILQ_REMOVE(&a->lane->waiting, a, wait);
 		else if (a->lane != a->home)
@@ -223,6 +229,21 @@ attempt_free(struct attempt *a)
 	free(a);
 }
 
+/* Where a site is not known yet, an attempt is for one domain. */
+static bool
+attempt_suits_domain(const struct attempt *a, const char *to)
+{
+	const struct envelope *env = a->m->rec->env;
+	unsigned k;
+
+	for (k = 0; k < a->n_via; k++) {
+		if (lane_resolves(a->via[k]))
+			return site_same_domain(to,
+			    env->recipients[a->rcpt[0]].address);
+	}
+	return true;
+}
+
 static bool
 attempt_fits(const struct attempt *a, const struct route_pick *pick,
     uint64_t fallback)
@@ -235,14 +256,20 @@ attempt_fits(const struct attempt *a, const struct route_pick *pick,
 /* The attempt of this round that the recipient can join, or a new one; NULL:
  * no slot. */
 static struct attempt *
-attempt_for(struct message *m, struct lane *l, enum line line, uint64_t due,
-    uint64_t fallback, const struct route_pick *pick)
+attempt_for(struct message *m, const char *to, struct lane *l, enum line line,
+    uint64_t due, uint64_t fallback, const struct route_pick *pick)
 {
-	struct attempt *a = TAILQ_LAST(&m->attempts, attempt_list);
+	unsigned looks = LOOKS_MAX;
+	struct attempt *a;
 
-	if (a != NULL && a->state == ATTEMPT_LEASING && a->home == l &&
-	    a->due == due && attempt_fits(a, pick, fallback))
-		return a;
+	TAILQ_FOREACH_REVERSE(a, &m->attempts, attempt_list, link) {
+		if (looks-- == 0 || a->state != ATTEMPT_LEASING)
+			break;
+		if (a->home == l && a->due == due &&
+		    attempt_fits(a, pick, fallback) &&
+		    attempt_suits_domain(a, to))
+			return a;
+	}
 	/* Only new mail goes ahead of its slot. */
 	if (m->stored ? lane_lease_room(l) == 0 :
 	    !lane_takes_fresh(m, l, due))
@@ -287,12 +314,28 @@ account_wait(struct message *m, uint64_t due, const struct lane *l,
 	return rate_account_due(m, due, now);
 }
 
+/* A probe is for its lane: where the site of a recipient is not known any
+ * more it is asked for, and nothing is moved meanwhile. */
+static bool
+probe_waits(struct lane *l, const struct route_pick *pick, const char *to)
+{
+	if ((!l->letting && !l->early) || l->site == NULL ||
+	    pick->n_via == 0 || pick->via[0] != l->base)
+		return false;
+	if (site_asked(l->q, l->base, to))
+		l->asking = true;
+	else
+		l->unknown = true;
+	return true;
+}
+
 /* false: no slot is free for it. */
 static bool
 lease_recipient(struct message *m, size_t i, struct lane *l, enum line line,
     struct route_pick *pick, struct retry_time *f, uint64_t now)
 {
 	struct record_rcpt *rc = &m->rec->rcpt[i];
+	const char *to = m->rec->env->recipients[i].address;
 	struct attempt *a;
 	uint64_t wait;
 
@@ -300,14 +343,17 @@ lease_recipient(struct message *m, size_t i, struct lane *l, enum line line,
 		settle_fail(m, i, RCPT_FAILED, 550, 1, 1, "User unknown");
 		return true;
 	}
-	if (!lease_route(l, pick)) {
+	if (!lease_route(l, pick) && !l->early) {
 		closed_defer(m, i, pick, f, LL_DEBUG);
 		return true;
 	}
 	if (pick->via[0] != l) {	/* its route has changed */
 		rc->lane = lane_line(pick->via[0], line);
-		/* It was due by a lane that has been opened again. */
-		if (rc->due > now && !l->early)
+		/* It was due by a lane that has been opened again; or its
+		 * domain has other servers now. */
+		if (rc->due > now && (!l->early || (l->site != NULL &&
+		    pick->via[0]->base == l->base &&
+		    lane_is_open(pick->via[0]))))
 			rc->due = now;
 		return true;
 	}
@@ -316,8 +362,10 @@ lease_recipient(struct message *m, size_t i, struct lane *l, enum line line,
 		rc->due = wait;
 		return true;
 	}
+	if (site_postponed(m->q, l, to, &rc->due))
+		return true;
 	/* A probe that was not due falls back to the time that it has. */
-	a = attempt_for(m, l, line, rc->due, l->early ? rc->due :
+	a = attempt_for(m, to, l, line, rc->due, l->early ? rc->due :
 	    retry_time(m->q, f, rc->attempts + 1, now), pick);
 	if (a == NULL)
 		return false;
@@ -345,13 +393,15 @@ lease_message(struct message *m, struct lane *l, enum line line,
 		if (rc->state != RCPT_PENDING || rc->due != time ||
 		    rc->lane != lane_line(l, line))
 			continue;
-		n++;
-		if (m->stored && expire_is_over(m, i, now))
-			continue;
 		if (known != NULL)
 			pick = *known;
 		else
 			route_pick(q, r, i, &pick);
+		if (probe_waits(l, &pick, r->env->recipients[i].address))
+			continue;
+		n++;
+		if (m->stored && expire_is_over(m, i, now))
+			continue;
 		if (!lease_recipient(m, i, l, line, &pick, &f, now))
 			*left = true;
 	}

@@ -160,6 +160,7 @@ line_delivery(const struct attempt *a, size_t i, const char *status,
 	log_dsn(rc);
 	log_str("status", status);
 	log_str("reply", rc->last_reply);
+	log_str("spf", d->spf);
 	log_str("transport", a->lane->name);
 	log_str("route", a->route);
 	log_end();

@@ -1,8 +1,8 @@
 /*
  * What does not go through delivery: maildir and commands, which monitor runs
  * as the user concerned (one recipient at a time), and transports that are
- * settled here: discard, fail, direct (not there yet), and those that the
- * configuration no longer has.  Run by queue.
+ * settled here: discard, fail, and those that the configuration no longer
+ * has.  Run by queue.
  */
 #include <sys/mman.h>
 
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crc.h"
 #include "base/fault.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -53,21 +54,35 @@ exit_verdict(unsigned status)
 	}
 }
 
-/* One result for all recipients of the attempt. */
 static void
-settle_all(struct attempt *a, enum job_class class, struct verdict v,
+set_result(struct msg_job_result *r, uint32_t index, struct verdict v,
     const char *text)
 {
+	r->index = index;
+	r->code = v.code;
+	r->status[0] = (uint8_t)(v.code / 100);
+	r->status[1] = v.subject;
+	r->status[2] = v.detail;
+	r->text = mem_printf("%u %u.%u.%u %s", v.code, v.code / 100u,
+	    v.subject, v.detail, text);
+}
+
+/* One result for all recipients of the attempt, but for those who have
+ * another one (own may be NULL). */
+static void
+settle_all(struct attempt *a, enum job_class class, struct verdict v,
+    const char *text, const struct msg_local_done *own)
+{
 	struct msg_job_done d;
-	struct mail_status own;
+	struct mail_status status;
 	size_t k, used = 0;
 
 	if (class == JOB_SETTLED)
 		rate_spend(a);
 	/* `fail 451 "4.7.1 not now"` brings its own */
-	if (mail_status_parse(slice_cstr(text), &own, &used)) {
-		v.subject = (uint8_t)own.subject;
-		v.detail = (uint8_t)own.detail;
+	if (mail_status_parse(slice_cstr(text), &status, &used)) {
+		v.subject = (uint8_t)status.subject;
+		v.detail = (uint8_t)status.detail;
 		text += used + strspn(text + used, " \t");
 	}
 	memset(&d, 0, sizeof(d));
@@ -76,13 +91,12 @@ settle_all(struct attempt *a, enum job_class class, struct verdict v,
 	d.n_rcpt = (uint32_t)a->n_rcpt;
 	d.rcpt = mem_zarray(a->n_rcpt, sizeof(*d.rcpt));
 	for (k = 0; k < a->n_rcpt; k++) {
-		d.rcpt[k].index = a->rcpt[k];
-		d.rcpt[k].code = v.code;
-		d.rcpt[k].status[0] = (uint8_t)(v.code / 100);
-		d.rcpt[k].status[1] = v.subject;
-		d.rcpt[k].status[2] = v.detail;
-		d.rcpt[k].text = mem_printf("%u %u.%u.%u %s", v.code,
-		    v.code / 100u, v.subject, v.detail, text);
+		if (own != NULL && k < own->n_own && own->own[k] != EX_OK)
+			set_result(&d.rcpt[k], a->rcpt[k],
+			    exit_verdict(own->own[k]),
+			    "cannot be delivered to on this machine");
+		else
+			set_result(&d.rcpt[k], a->rcpt[k], v, text);
 	}
 	settle_job(a, &d);
 	msg_job_done_clear(&d);
@@ -95,21 +109,18 @@ local_settle(struct attempt *a)
 	char text[160];
 
 	a->sent_us = clock_mono_us();
-	if (t == NULL && !a->lane->direct) {
+	if (t == NULL) {
 		snprintf(text, sizeof(text), "transport %.100s is not in the "
 		    "configuration", a->lane->name);
 		settle_all(a, JOB_UNREACHABLE, (struct verdict){ 451, 3, 5 },
-		    text);
-	} else if (t == NULL || t->kind == TRANSPORT_DIRECT) {
-		settle_all(a, JOB_UNREACHABLE, (struct verdict){ 451, 3, 5 },
-		    "no transport: direct delivery is not supported yet");
+		    text, NULL);
 	} else if (t->kind == TRANSPORT_DISCARD) {
 		settle_all(a, JOB_SETTLED, (struct verdict){ 250, 0, 0 },
-		    "discarded");
+		    "discarded", NULL);
 	} else if (t->kind == TRANSPORT_FAIL) {
 		settle_all(a, JOB_SETTLED, (struct verdict){
 		    (uint16_t)t->fail_code, 7, 0 }, t->fail_text != NULL ?
-		    t->fail_text : "refused by the configuration");
+		    t->fail_text : "refused by the configuration", NULL);
 	} else {
 		return false;
 	}
@@ -118,36 +129,87 @@ local_settle(struct attempt *a)
 
 /* ---- maildir and commands ---- */
 
+/* Where a message for a local program goes. */
+struct target {
+	int fd;
+	bool lf;			/* CRLF becomes LF, as programs of this
+					 * machine have it */
+	bool cr;			/* the block before ended in CR */
+};
+
 static int
-copy_body(const struct message *m, int out, struct err *e)
+target_write(struct target *t, const char *p, size_t n)
+{
+	struct strbuf b = STRBUF_INIT;
+	size_t i, from = 0;
+	int rc;
+
+	if (!t->lf)
+		return fs_write_all(t->fd, p, n);
+	for (i = 0; i < n; i++) {
+		if (t->cr && p[i] != '\n')
+			strbuf_putc(&b, '\r');
+		t->cr = p[i] == '\r';
+		if (t->cr) {
+			strbuf_add(&b, p + from, i - from);
+			from = i + 1;
+		}
+	}
+	strbuf_add(&b, p + from, n - from);
+	rc = fs_write_all(t->fd, b.p, b.n);
+	strbuf_free(&b);
+	return rc;
+}
+
+/* What the header in front stands for is read, and not copied: the checksum is
+ * that of all of it. */
+static int
+copy_file(const struct message *m, int in, uint64_t skip, struct target *out,
+    struct err *e)
 {
 	char *buf = loop_scratch(m->q->loop);
-	uint64_t done = 0;
-	int in, rc = -1;
+	uint64_t left = m->rec->body_size;
+	uint32_t crc = 0;
 
-	if (m->rec->body_kind != BODY_FILE)
-		return fs_write_all(out, m->body.p, m->body.n) < 0 ?
-		    err_errno(e, "write the message for local delivery") : 0;
-	in = store_open_body(m->q->store, m->rec, e);
-	if (in < 0)
-		return -1;
-	while (done < m->rec->body_size) {
-		ssize_t n = read(in, buf, LOOP_SCRATCH);
+	while (left > 0) {
+		ssize_t n = read(in, buf, left < LOOP_SCRATCH ? left :
+		    LOOP_SCRATCH);
+		size_t from;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n == 0)
-			err_set(e, EILSEQ, "the body's file is too short");
-		else if (n < 0 || fs_write_all(out, buf, (size_t)n) < 0)
-			err_errno(e, "copy the message for local delivery");
-		else {
-			done += (uint64_t)n;
-			continue;
-		}
-		goto out;
+			return err_set(e, EILSEQ, "the body's file is too "
+			    "short");
+		if (n < 0)
+			return err_errno(e, "read the message for local "
+			    "delivery");
+		crc = crc32c(crc, buf, (size_t)n);
+		left -= (uint64_t)n;
+		from = skip < (uint64_t)n ? skip : (size_t)n;
+		skip -= from;
+		if (target_write(out, buf + from, (size_t)n - from) < 0)
+			return err_errno(e, "copy the message for local "
+			    "delivery");
 	}
-	rc = 0;
-out:
+	return crc == m->rec->body_crc ? 0 : err_set(e, EILSEQ,
+	    "the body's checksum is wrong");
+}
+
+static int
+copy_body(const struct message *m, uint32_t skip, struct target *out,
+    struct err *e)
+{
+	int in, rc;
+
+	if (m->rec->body_kind != BODY_FILE)
+		return target_write(out, m->body.p + skip,
+		    m->body.n - skip) < 0 ?
+		    err_errno(e, "write the message for local delivery") : 0;
+	in = store_open_body(m->q->store, m->rec, e);
+	if (in < 0)
+		return -1;
+	rc = copy_file(m, in, skip, out, e);
 	close(in);
 	return rc;
 }
@@ -159,6 +221,9 @@ local_file(struct attempt *a, const char *to, struct err *e)
 {
 	struct message *m = a->m;
 	struct strbuf head = STRBUF_INIT;
+	struct target out = { .lf = a->lane->transport->kind ==
+	    TRANSPORT_MDA };
+	uint32_t skip;
 	int fd;
 
 	if (message_need_body(m, e) < 0)
@@ -172,13 +237,16 @@ local_file(struct attempt *a, const char *to, struct err *e)
 		return -1;
 	}
 	strbuf_puts(&head, "Return-Path: <");
-	strbuf_puts(&head, m->rec->env->from);
+	strbuf_puts(&head, rewrite_sender(m));
 	strbuf_puts(&head, ">\r\n");
 	received_compose(&head, m->rec->env, m->q->conf->hostname, to);
-	if (fs_write_all(fd, head.p, head.n) < 0)
+	skip = rewrite_head(m, &head);
+	out.fd = fd;
+	if (target_write(&out, head.p, head.n) < 0)
 		err_errno(e, "write the message for local delivery");
-	else
-		copy_body(m, fd, e);
+	else if (copy_body(m, skip, &out, e) == 0 && out.cr &&
+	    fs_write_all(fd, "\r", 1) < 0)
+		err_errno(e, "write the message for local delivery");
 	strbuf_free(&head);
 	if (e->code == 0 && lseek(fd, 0, SEEK_SET) == 0)
 		return fd;
@@ -202,12 +270,27 @@ local_done(void *arg, struct port_message *pm)
 	} else {
 		v = exit_verdict(d.exit_status);
 		settle_all(a, JOB_SETTLED, v, d.text[0] != 0 ? d.text :
-		    v.code == 250 ? "delivered" : "local delivery failed");
+		    v.code == 250 ? "delivered" : "local delivery failed",
+		    &d);
 	}
 	message_rest(m);
 }
 
-/* Attempts of local lanes have one recipient. */
+/* Attempts of local lanes have one recipient, but for an mda that takes all
+ * of them. */
+static void
+set_recipients(const struct attempt *a, struct msg_local *l)
+{
+	const struct recipient *r = a->m->rec->env->recipients;
+	size_t k;
+
+	l->recipient = r[a->rcpt[0]].address;
+	l->n_more = (uint32_t)a->n_rcpt - 1;
+	l->more = mem_zarray(a->n_rcpt, sizeof(*l->more));
+	for (k = 1; k < a->n_rcpt; k++)
+		l->more[k - 1] = r[a->rcpt[k]].address;
+}
+
 void
 local_start(struct attempt *a)
 {
@@ -215,20 +298,21 @@ local_start(struct attempt *a)
 	struct port *monitor = m->q->base.monitor;
 	struct strbuf b = STRBUF_INIT;
 	struct err e = { 0, "" };
-	struct msg_local l;
+	struct msg_local l = { .transport = a->lane->name,
+	    .sender = (char *)(uintptr_t)rewrite_sender(m) };
 	uint64_t ref;
 	int fd;
 
-	l.transport = a->lane->name;
-	l.sender = m->rec->env->from;
-	l.recipient = m->rec->env->recipients[a->rcpt[0]].address;
-	fd = local_file(a, l.recipient, &e);
+	fd = local_file(a, a->n_rcpt > 1 ? NULL :
+	    m->rec->env->recipients[a->rcpt[0]].address, &e);
 	if (fd < 0) {
 		settle_broken(a, &e);
 		return;
 	}
 	(void)FAULT("queue.before_job");
+	set_recipients(a, &l);
 	msg_local_encode(&b, &l);
+	free(l.more);
 	a->state = ATTEMPT_RUNNING;
 	a->sent_us = clock_mono_us();
 	ref = port_request(monitor, 0, local_done, a);

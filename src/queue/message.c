@@ -110,7 +110,7 @@ message_wants_body(const struct message *m)
 
 	TAILQ_FOREACH(a, &m->attempts, link)
 		if (a->ahead || (a->state != ATTEMPT_RUNNING &&
-		    a->state != ATTEMPT_SLOT))
+		    a->state != ATTEMPT_SITE && a->state != ATTEMPT_SLOT))
 			return true;
 	return false;
 }
@@ -160,8 +160,10 @@ message_free(struct message *m)
 	message_failing(m, false);
 	htab_del_u64(q->messages, m->id);
 	peer_unref(&m->origin);
-	for (i = 0; i < m->rec->env->recipient_count; i++)
+	for (i = 0; i < m->rec->env->recipient_count; i++) {
 		free(m->note[i].tls);
+		free(m->note[i].spf);
+	}
 	free(m->note);
 	free(m->keys.v);
 	free(m->next_keys.v);

@@ -75,7 +75,7 @@ ask_user(struct peer *p, uint64_t ref, const char *address)
 	struct port *monitor = p->q->base.monitor;
 	struct question *k = mem_zalloc(sizeof(*k));
 	struct strbuf b = STRBUF_INIT;
-	struct msg_local l;
+	struct msg_local l = { 0 };
 	char local[] = "local", nobody[] = "";
 
 	k->p = p;
@@ -215,9 +215,11 @@ expand(struct expanding *x, const struct recipient *r)
 	else if (a.result != LOCAL_FOUND)
 		keep(x, r);		/* the routes say that it has none */
 	else if (a.n == 1 && mail_address_same(slice_cstr(a.v[0].address),
-	    slice_cstr(r->address)))
-		keep(x, r);
-	else
+	    slice_cstr(r->address))) {
+		/* by an alias he may be there already */
+		if (note_address(x, r->address))
+			keep(x, r);
+	} else
 		for (i = 0; i < a.n; i++)
 			add_place(x, r, a.v[i].address);
 	local_answer_clear(&a);

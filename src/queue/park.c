@@ -141,6 +141,33 @@ park_view(struct queue *q)
 	}
 }
 
+void
+park_credential(struct queue *q, const char *transport)
+{
+	struct lane *l;
+
+	TAILQ_FOREACH(l, &q->lanes, link) {
+		if (strcmp(l->name, transport) != 0)
+			continue;
+		/* What is under way may be about the one before. */
+		l->probe_again = l->closed == CLOSED_NOT ? lane_used(l) > 0 :
+		    l->probe_id != 0;
+		if (l->closed == CLOSED_CREDENTIAL ||
+		    l->closed == CLOSED_UNREACHABLE)
+			lane_probe_now(l);
+	}
+}
+
+void
+park_auth(struct queue *q)
+{
+	struct lane *l;
+
+	TAILQ_FOREACH(l, &q->lanes, link)
+		if (l->closed == CLOSED_CREDENTIAL && l->next_probe == NEVER)
+			lane_probe_now(l);
+}
+
 /* ---- no network ---- */
 
 static void

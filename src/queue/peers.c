@@ -1,5 +1,5 @@
 /*
- * The channels to listeners and deliveries.  Run by queue.
+ * The channels to listeners, deliveries and auth.  Run by queue.
  *
  * Garbage costs that channel its life, nothing else: a listener answers 451
  * for what it had under way, and jobs of a delivery return to the queue.
@@ -40,7 +40,7 @@ static struct peer_list *
 peer_list(struct peer *p)
 {
 	return p->role == ROLE_LISTENER ? &p->q->listeners :
-	    &p->q->deliveries;
+	    p->role == ROLE_AUTH ? &p->q->auths : &p->q->deliveries;
 }
 
 static void
@@ -51,7 +51,7 @@ peer_remove(struct peer *p)
 	peer_drop(p);
 }
 
-static void
+void
 peer_closed(void *arg, const struct err *why)
 {
 	struct peer *p = arg;
@@ -127,11 +127,9 @@ peer_add(struct queue *q, const struct msg_peer *m, int fd, struct err *e)
 	struct peer *p;
 	char name[32];
 
-	/* auth is of no use here yet, but no reason to end either. */
-	if (m->role != ROLE_LISTENER && m->role != ROLE_DELIVERY) {
+	if (m->role != ROLE_LISTENER && m->role != ROLE_DELIVERY &&
+	    m->role != ROLE_AUTH) {
 		close(fd);
-		if (m->role == ROLE_AUTH)
-			return 0;
 		return err_set(e, EPROTO, "a channel to a %s",
 		    role_name(m->role));
 	}
@@ -143,10 +141,15 @@ peer_add(struct queue *q, const struct msg_peer *m, int fd, struct err *e)
 	p->refs = 1;
 	snprintf(name, sizeof(name), "%s %u", role_name(m->role), m->slot);
 	p->port = port_new(q->loop, fd, name,
-	    m->role == ROLE_LISTENER ? &listener : &delivery, p);
+	    m->role == ROLE_LISTENER ? &listener : m->role == ROLE_AUTH ?
+	    &auths_handler : &delivery, p);
 	TAILQ_INSERT_TAIL(peer_list(p), p, link);
-	if (m->role == ROLE_DELIVERY)
+	if (m->role == ROLE_DELIVERY) {
+		sites_peer(q);
 		job_send_unsent(q);
+	} else if (m->role == ROLE_AUTH) {
+		park_auth(q);
+	}
 	return 0;
 }
 
@@ -192,4 +195,6 @@ peers_free(struct queue *q)
 		peer_remove(TAILQ_FIRST(&q->listeners));
 	while (!TAILQ_EMPTY(&q->deliveries))
 		peer_remove(TAILQ_FIRST(&q->deliveries));
+	while (!TAILQ_EMPTY(&q->auths))
+		peer_remove(TAILQ_FIRST(&q->auths));
 }

@@ -16,6 +16,8 @@
 #define LOOKED_AT 16			/* entries of each line */
 /* None of them could be taken: ms until they are looked at again. */
 #define PAUSE 1000u
+/* Until the site of one of them is known. */
+#define ASKED_PAUSE 200u
 
 /* true: its attempt is made. */
 static bool
@@ -27,6 +29,7 @@ probe_entry(struct lane *l, const struct store_due *d, bool uncounted)
 	struct err e = { 0, "" };
 	bool left, begun;
 
+	l->asking = l->unknown = false;
 	if (m == NULL)
 		m = message_load(q, d->id, true, &e);
 	if (m == NULL) {
@@ -55,24 +58,43 @@ probe_begun(struct lane *l)
 	lane_save(l, NULL, NULL);
 }
 
+/* No message could be taken.  unknown: for want of names, which is what the
+ * probe has found out. */
+static void
+probe_none(struct lane *l, bool asking, bool unknown)
+{
+	if (unknown && !asking)
+		probe_begun(l);
+	else
+		l->next_probe = clock_real_ms() + (asking ? ASKED_PAUSE :
+		    PAUSE);
+}
+
 bool
 probe_begin(struct lane *l, bool uncounted)
 {
 	struct queue *q = l->q;
 	struct lane *us = q->us;
+	bool unknown = false;
 	struct store_due d[LINES][LOOKED_AT], *next;
 	size_t n[LINES], at[LINES] = { 0, 0 };
 	enum line line;
 
-	for (line = 0; line < LINES; line++)
+	for (line = 0; line < LINES; line++) {
 		n[line] = store_due_scan(q->store, lane_line(l, line), NEVER,
 		    NULL, d[line], LOOKED_AT);
+		l->next_due[line] = n[line] > 0 ? d[line][0].time : NEVER;
+	}
 	while (at[0] < n[0] || at[1] < n[1]) {
 		line = at[0] == n[0] || (at[1] < n[1] &&
 		    d[1][at[1]].time < d[0][at[0]].time) ? 1 : 0;
 		next = &d[line][at[line]++];
-		if (!probe_entry(l, next, uncounted))
+		if (!probe_entry(l, next, uncounted)) {
+			unknown |= l->unknown;
+			if (l->asking)
+				break;
 			continue;
+		}
 		if (us->closed != CLOSED_NOT) {
 			us->probe_id = next->id;
 			probe_begun(us);
@@ -82,8 +104,8 @@ probe_begin(struct lane *l, bool uncounted)
 		return true;
 	}
 	if (n[0] + n[1] > 0)
-		(us->closed != CLOSED_NOT ? us : l)->next_probe =
-		    clock_real_ms() + PAUSE;
+		probe_none(us->closed != CLOSED_NOT ? us : l, l->asking,
+		    unknown);
 	return false;
 }
 

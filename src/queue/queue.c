@@ -183,6 +183,8 @@ queue_sweep(void *arg)
 
 	more = store_sweep(q->store, now > HISTORY_AGE ? now - HISTORY_AGE :
 	    0);
+	if (!more)
+		sites_prune(q);
 	loop_timer_set(q->loop, &q->sweep, more ? SWEEP_STEP : SWEEP_REST);
 }
 
@@ -215,6 +217,7 @@ queue_view(void *arg, struct slice view, struct err *e)
 	conf_free(&old);
 	if (q->store != NULL) {
 		queue_take_back(q);	/* by the new routes then */
+		sites_forget(q);
 		park_view(q);
 		if (q->control.view != NULL)
 			q->control.view(q->control_arg);
@@ -284,6 +287,7 @@ queue_start(void *arg, struct err *e)
 	lanes_load(q);
 	lanes_configure(q);
 	recovery_run(q);
+	sites_prune(q);
 	far_look(q);
 	alerts_start(q);
 	lanes_tell(q);
@@ -348,7 +352,7 @@ queue_new(struct loop *loop, int monitor_fd)
 {
 	static const struct role_ops ops = {
 		queue_view, queue_listen, queue_peer, queue_start,
-		queue_drain, queue_message, queue_spool
+		queue_drain, queue_message, queue_spool, NULL
 	};
 	struct queue *q = mem_zalloc(sizeof(*q));
 
@@ -363,6 +367,7 @@ queue_new(struct loop *loop, int monitor_fd)
 	TAILQ_INIT(&q->questions);
 	TAILQ_INIT(&q->listeners);
 	TAILQ_INIT(&q->deliveries);
+	TAILQ_INIT(&q->auths);
 	TAILQ_INIT(&q->unsent);
 	TAILQ_INIT(&q->dirty);
 	TAILQ_INIT(&q->failed);
@@ -376,6 +381,7 @@ queue_new(struct loop *loop, int monitor_fd)
 	loop_timer_init(&q->failed_timer, queue_failed_again, q);
 	loop_timer_init(&q->sweep, queue_sweep, q);
 	loop_alarm_init(loop, &q->alarm, queue_alarm, q);
+	sites_init(q);
 	alerts_new(q);
 	metrics_new(q);
 	role_init(&q->base, ROLE_QUEUE, loop, monitor_fd, &ops, q);
@@ -406,6 +412,7 @@ queue_free(struct queue **qp)
 		close(q->memory_fd);
 	while (pos = 0, (m = htab_next(q->messages, &pos, NULL)) != NULL)
 		message_free(m);
+	sites_free(q);
 	alerts_free(q);
 	metrics_free(q);
 	if (q->waker != NULL)

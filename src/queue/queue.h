@@ -125,6 +125,7 @@ struct queue_lane_info {
 	const char *last_error;	/* NULL: none since the last success */
 	uint64_t last_error_at;
 	bool configured;	/* the transport is in the configuration */
+	uint64_t daily, daily_used;	/* 0: no limit; in the last 24 hours */
 };
 /* Calls for each lane that has ever been used, and each transport. */
 void queue_each_lane(struct queue *q, void (*each)(void *arg,
@@ -137,6 +138,7 @@ struct queue_account_info {
 	uint64_t since, next_probe;
 	uint64_t waiting;	/* messages, where that is known cheaply: of its
 				 * own transport; else 0 */
+	uint64_t daily, daily_used;	/* of the account itself */
 };
 void queue_each_account(struct queue *q, void (*each)(void *arg,
     const struct queue_account_info *info), void *arg);

@@ -466,6 +466,27 @@ rate_account_parked(struct queue *q, const char *account)
 	return r != NULL ? used_up(r, clock_real_ms()) : 0;
 }
 
+static void
+daily_of(struct rate *r, uint64_t *max, uint64_t *used)
+{
+	*max = r != NULL ? r->daily.max : 0;
+	*used = *max != 0 ? *max - ration_left(&r->daily, clock_real_ms()) :
+	    0;
+}
+
+void
+rate_daily(const struct lane *l, uint64_t *max, uint64_t *used)
+{
+	daily_of(l->rate, max, used);
+}
+
+void
+rate_account_daily(struct queue *q, const char *account, uint64_t *max,
+    uint64_t *used)
+{
+	daily_of(rate_of_account(q, account), max, used);
+}
+
 /* ---- on disk ---- */
 
 static void

@@ -40,6 +40,11 @@ uint64_t rate_account_due(struct message *m, uint64_t due, uint64_t now);
 /* `daily` of the account is used up: until when (wall ms); 0: it is not. */
 uint64_t rate_account_parked(struct queue *q, const char *account);
 
+/* What `daily` allows and how much of it is used; 0: no limit. */
+void rate_daily(const struct lane *l, uint64_t *max, uint64_t *used);
+void rate_account_daily(struct queue *q, const char *account, uint64_t *max,
+    uint64_t *used);
+
 /* How far ahead of now accounts' mail may have been made to wait. */
 uint64_t rates_reach(struct queue *q, uint64_t now);
 

@@ -31,17 +31,20 @@ route_configure(struct queue *q)
 }
 
 static void
-pick_answer(struct queue *q, const struct route_answer *a,
+pick_answer(struct queue *q, const struct route_answer *a, const char *to,
     struct route_pick *out)
 {
+	struct lane *l;
 	size_t i;
 
 	out->route = a->route;
-	for (i = 0; i < a->n_via && out->n_via < VIA_MAX; i++)
-		out->via[out->n_via++] = a->via[i] == SIZE_MAX ?
-		    q->lane_direct : q->lane_of[a->via[i]];
+	for (i = 0; i < a->n_via && out->n_via < VIA_MAX; i++) {
+		l = a->via[i] == SIZE_MAX ? q->lane_direct :
+		    q->lane_of[a->via[i]];
+		out->via[out->n_via++] = site_lane(q, l, to);
+	}
 	if (out->n_via == 0)
-		out->via[out->n_via++] = q->lane_direct;
+		out->via[out->n_via++] = site_lane(q, q->lane_direct, to);
 }
 
 void
@@ -64,7 +67,8 @@ route_pick(struct queue *q, const struct record *r, size_t i,
 		return;
 	}
 	if (r->pinned != NULL) {
-		out->via[out->n_via++] = lane_named(q, r->pinned);
+		out->via[out->n_via++] = site_lane(q,
+		    lane_named(q, r->pinned), to);
 		return;
 	}
 	if (route_is_local(q, to)) {
@@ -85,7 +89,7 @@ route_pick(struct queue *q, const struct record *r, size_t i,
 	query.account = r->account;
 	memset(&answer, 0, sizeof(answer));
 	route_choose(q->conf, &query, &answer, NULL, NULL);
-	pick_answer(q, &answer, out);
+	pick_answer(q, &answer, to, out);
 }
 
 /* Cheaper than a format: it is made for each attempt. */

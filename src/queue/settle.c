@@ -170,6 +170,8 @@ settle_take_reply(struct attempt *a, uint32_t index, struct msg_job_done *d,
 	}
 	free(rc->remote);
 	rc->remote = d->remote != NULL ? mem_strdup(d->remote) : NULL;
+	free(a->m->note[index].spf);
+	a->m->note[index].spf = d->spf != NULL ? mem_strdup(d->spf) : NULL;
 }
 
 static void
@@ -263,7 +265,8 @@ static void
 settle_next(struct attempt *a, const struct msg_job_done *d)
 {
 	static const char *const class[] = { "settled", "unreachable",
-	    "credential", "quota", "returned", "broken", "offline" };
+	    "credential", "quota", "returned", "broken", "spf",
+	    "offline" };
 	struct lane *from = a->lane, *to;
 
 	while (!lane_is_open(a->via[++a->at]))
@@ -393,6 +396,12 @@ settle_job(struct attempt *a, struct msg_job_done *d)
 	}
 	if (d->class == JOB_BROKEN) {
 		settle_refused_body(a, d);
+		return;
+	}
+	if (d->class == JOB_UNUSABLE) {	/* for this sender alone; the
+					 * server was there */
+		settle_reached(a);
+		settle_unusable(a, d);
 		return;
 	}
 	if (d->class != JOB_SETTLED) {

@@ -180,7 +180,7 @@ queue_each_lane(struct queue *q, void (*each)(void *arg,
 		info.account = l->transport != NULL ? l->transport->account :
 		    NULL;
 		lane_tell_state(l, &info, &why);
-		info.window = l->window;
+		info.window = lane_resolves(l) ? 0 : l->window;
 		info.active = l->active[LINE_RETRY] + l->active[LINE_FRESH];
 		info.waiting = l->n_ahead + l->n_fetched +
 		    count_line(q, lane_line(l, LINE_FRESH)) +
@@ -191,6 +191,7 @@ queue_each_lane(struct queue *q, void (*each)(void *arg,
 		info.last_error = l->last_error;
 		info.last_error_at = l->last_error_at;
 		info.configured = l->transport != NULL || l->direct;
+		rate_daily(l, &info.daily, &info.daily_used);
 		each(arg, &info);
 	}
 	strbuf_free(&why);
@@ -211,6 +212,7 @@ account_tell(struct queue *q, const struct conf_account *a,
 	memset(info, 0, sizeof(*info));
 	memset(&lane, 0, sizeof(lane));
 	info->name = a->name;
+	rate_account_daily(q, a->name, &info->daily, &info->daily_used);
 	if (own != NULL) {
 		lane_tell_state(own, &lane, why);
 		info->waiting = own->n_ahead + own->n_fetched +

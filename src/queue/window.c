@@ -23,6 +23,7 @@
 
 /* Where the number of connections says nothing. */
 #define WINDOW_DEFAULT 40u
+#define WINDOW_RESOLVE 1000u		/* questions */
 #define WINDOW_LOCAL 8u			/* processes at a time */
 #define CONNECTIONS 20u
 #define PER_HOST 10u
@@ -53,13 +54,26 @@ conf_per_host(const struct conf_transport *t)
 	    t->connections_per_host : 1;
 }
 
+/* Hosts in the name of a site. */
+static size_t
+site_hosts(const char *site)
+{
+	size_t n = 1;
+
+	for (; *site != 0; site++)
+		n += *site == ',' || *site == ';';
+	return n;
+}
+
 /* More are of no use: connections-per-host is never exceeded. */
 static unsigned
-window_most(const struct conf_transport *t)
+window_most(const struct lane *l)
 {
+	const struct conf_transport *t = l->transport;
 	uint64_t most = conf_connections(t), hosts;
 
-	hosts = t == NULL ? 0 : (uint64_t)conf_per_host(t) * t->n_hosts;
+	hosts = (uint64_t)conf_per_host(t) * (l->site != NULL ?
+	    site_hosts(l->site) : t == NULL ? 0 : t->n_hosts);
 	return (unsigned)(hosts > 0 && hosts < most ? hosts : most);
 }
 
@@ -71,13 +85,18 @@ window_configure(struct lane *l)
 	unsigned n = conf_connections(t);
 
 	rate_configure(l);
+	if (lane_resolves(l)) {
+		w->most = w->now = 0;
+		l->window = WINDOW_RESOLVE;
+		return;
+	}
 	if (!l->remote) {
 		w->most = w->now = 0;
 		l->window = t == NULL || !lane_is_local(l) ?
 		    WINDOW_DEFAULT : n < WINDOW_LOCAL ? n : WINDOW_LOCAL;
 		return;
 	}
-	w->most = window_most(t);
+	w->most = window_most(l);
 	if (w->now == 0)
 		w->now = FIRST;
 	if (w->now > w->most)
@@ -111,6 +130,17 @@ link_find(const struct peer *p, const struct lane *l)
 	if (p->links != NULL)
 		k = htab_get_u64(p->links, l->id);
 	return k != NULL ? k : &none;
+}
+
+void
+window_forget(const struct lane *l)
+{
+	struct peer *p;
+
+	TAILQ_FOREACH(p, &l->q->deliveries, link) {
+		if (p->links != NULL)
+			free(htab_del_u64(p->links, l->id));
+	}
 }
 
 struct seat {

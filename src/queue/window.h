@@ -42,6 +42,8 @@ void window_job(struct attempt *a, struct msg_job *j);
  * that happened is that the server takes no more connections, and we have
  * some elsewhere; the job waits for one of those. */
 bool window_job_ended(struct attempt *a, const struct msg_job_done *d);
+/* The lane is about to go; nothing of it is under way. */
+void window_forget(const struct lane *l);
 /* The attempt goes back to wait for a process, as if it had not been sent. */
 void window_wait(struct attempt *a);
 

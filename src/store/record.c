@@ -24,7 +24,9 @@
 enum { FLAG_HELD = 1, FLAG_WARNED = 2, FLAG_UNCOUNTED = 4,
 	FLAGS = FLAG_HELD | FLAG_WARNED | FLAG_UNCOUNTED };
 
-#define RECORD_VERSION 1
+/* Version 2 has numbers behind version 1's recipients; it is written only
+ * where one of them is not 0, so that an older program reads what it can. */
+#define RECORD_VERSION 2
 #define STRING_MAX 65536
 /* A recipient's state takes at least this many octets. */
 #define RCPT_MIN 11
@@ -125,6 +127,19 @@ put_envelope(struct strbuf *b, const struct envelope *env, struct err *e)
 	return 0;
 }
 
+/* What version 1 has no place for. */
+static bool
+has_more(const struct record *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->env->recipient_count; i++) {
+		if (r->rcpt[i].no_domain_since != 0)
+			return true;
+	}
+	return false;
+}
+
 int
 record_write(const struct record *r, struct strbuf *out, struct err *e)
 {
@@ -132,7 +147,7 @@ record_write(const struct record *r, struct strbuf *out, struct err *e)
 	unsigned char head[RECORD_HEADER] = "MQ", crc[4], *h;
 	int rc;
 
-	head[2] = RECORD_VERSION;
+	head[2] = has_more(r) ? 2 : 1;
 	head[3] = r->body_kind;
 	strbuf_add(out, head, sizeof(head));
 	put_num(out, (r->held ? FLAG_HELD : 0u) |
@@ -152,6 +167,8 @@ record_write(const struct record *r, struct strbuf *out, struct err *e)
 	put_num(out, r->env->recipient_count);
 	for (i = 0; i < r->env->recipient_count; i++)
 		put_rcpt(out, &r->rcpt[i]);
+	for (i = 0; head[2] > 1 && i < r->env->recipient_count; i++)
+		put_num(out, r->rcpt[i].no_domain_since);
 
 	h = (unsigned char *)out->p + start;
 	put_le32(h + 4, (uint32_t)(out->n - start));
@@ -262,7 +279,7 @@ get_rcpt(struct reader *in, struct record_rcpt *rc)
 }
 
 static void
-get_fields(struct reader *in, struct record *r)
+get_fields(struct reader *in, struct record *r, unsigned version)
 {
 	uint64_t flags, n;
 	size_t i;
@@ -289,6 +306,8 @@ get_fields(struct reader *in, struct record *r)
 	r->rcpt = mem_zarray(n ? (size_t)n : 1, sizeof(*r->rcpt));
 	for (i = 0; i < n && !in->bad; i++)
 		get_rcpt(in, &r->rcpt[i]);
+	for (i = 0; version > 1 && i < n && !in->bad; i++)
+		r->rcpt[i].no_domain_since = get_num(in, UINT64_MAX);
 }
 
 int
@@ -321,7 +340,7 @@ record_decode(struct slice value, size_t *used, struct err *e)
 		err_set(e, EILSEQ, "the record is damaged");
 		return NULL;
 	}
-	if (h[2] != RECORD_VERSION) {
+	if (h[2] == 0 || h[2] > RECORD_VERSION) {
 		err_set(e, ENOTSUP, "the record has version %u, this program "
 		    "knows %u", h[2], RECORD_VERSION);
 		return NULL;
@@ -330,7 +349,7 @@ record_decode(struct slice value, size_t *used, struct err *e)
 	r = mem_zalloc(sizeof(*r));
 	r->env = envelope_new();
 	r->body_kind = kind;
-	get_fields(&in, r);
+	get_fields(&in, r, h[2]);
 	if (in.bad || in.p != in.end) {
 		record_free(&r);
 		err_set(e, EILSEQ, "the record's fields are damaged");

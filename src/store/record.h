@@ -34,6 +34,8 @@ struct record_rcpt {		/* same index as in the envelope */
 	uint8_t last_status[3];	/* enhanced status code */
 	char *last_reply;	/* printable, or NULL */
 	char *remote;		/* "name[address]:port", or NULL */
+	uint64_t no_domain_since; /* wall ms at which its domain was first
+				 * said not to exist; 0: was not */
 };
 
 struct record {

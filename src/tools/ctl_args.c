@@ -12,7 +12,8 @@
 
 enum { O_HELP = 256, O_VERSION, O_JSON, O_JSONL, O_MAILQ, O_FROM, O_TO,
 	O_ACCOUNT, O_TRANSPORT, O_STATUS, O_OLDER, O_LARGER, O_LIMIT, O_ALL,
-	O_SINCE, O_HEADERS, O_CONTENT, O_IF, O_MAILDIR, O_FOLLOW };
+	O_SINCE, O_HEADERS, O_CONTENT, O_IF, O_MAILDIR, O_FOLLOW, O_IP,
+	O_HELO, O_SEND };
 
 static const struct option longs[] = {
 	{ "help", no_argument, NULL, O_HELP },
@@ -35,16 +36,20 @@ static const struct option longs[] = {
 	{ "if", no_argument, NULL, O_IF },
 	{ "maildir", required_argument, NULL, O_MAILDIR },
 	{ "follow", no_argument, NULL, O_FOLLOW },
+	{ "ip", required_argument, NULL, O_IP },
+	{ "helo", required_argument, NULL, O_HELO },
+	{ "send", no_argument, NULL, O_SEND },
 	{ NULL, 0, NULL, 0 }
 };
 
 /* In the order of the enum. */
 static const unsigned needs[] = {
-	0, 0, TAKES_JSON, TAKES_JSONL, TAKES_MAILQ, TAKES_SELECTORS,
-	TAKES_SELECTORS, TAKES_SELECTORS, TAKES_SELECTORS | TAKES_TARGET,
+	0, 0, TAKES_JSON, TAKES_JSONL, TAKES_MAILQ,
+	TAKES_SELECTORS | TAKES_SPF, TAKES_SELECTORS | TAKES_TRIAL,
+	TAKES_SELECTORS, TAKES_SELECTORS | TAKES_TARGET,
 	TAKES_SELECTORS, TAKES_SELECTORS, TAKES_SELECTORS, TAKES_SELECTORS,
 	TAKES_ALL, TAKES_SINCE, TAKES_CONTENT, TAKES_CONTENT, TAKES_IF,
-	TAKES_MAILDIR, TAKES_FOLLOW
+	TAKES_MAILDIR, TAKES_FOLLOW, TAKES_SPF, TAKES_SPF, TAKES_TRIAL
 };
 
 void
@@ -155,11 +160,30 @@ take_option(struct ctl *c, int o, const char *value)
 	case O_FOLLOW:
 		c->follow = true;
 		return 0;
+	case O_IP:
+		c->spf_ip = value;
+		return 0;
+	case O_HELO:
+		c->spf_helo = value;
+		return 0;
+	case O_FROM:
+		if ((c->cmd->takes & TAKES_SPF) == 0)
+			return take_selector(c, name, value);
+		c->spf_from = value;
+		return 0;
+	case O_SEND:
+		c->send = true;
+		return 0;
 	case O_MAILDIR:
 		c->maildir = value;
 		return 0;
 	case O_SINCE:
 		return take_since(c, value);
+	case O_TO:
+		if ((c->cmd->takes & TAKES_TRIAL) == 0)
+			return take_selector(c, name, value);
+		c->to = value;
+		return 0;
 	case O_TRANSPORT:
 		if ((c->cmd->takes & TAKES_TARGET) == 0)
 			return take_selector(c, name, value);

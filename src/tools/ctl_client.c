@@ -104,6 +104,8 @@ more(struct answers *a)
 		strbuf_drop(&a->in, a->at);
 		a->at = 0;
 	}
+	if (a->sink->wait != NULL)
+		a->sink->wait(a->sink->arg, a->fd);
 	do {
 		n = read(a->fd, strbuf_room(&a->in, READ_STEP), READ_STEP);
 	} while (n < 0 && errno == EINTR);
@@ -164,7 +166,7 @@ take_end(struct answers *a, const cJSON *end)
 
 	a->status = (int)ctl_get_number(end, "status");
 	ctl_printable(&clean, text);
-	if (a->status != 0)
+	if (a->status != 0 && clean.n > 0)	/* else all has been said */
 		ctl_error(a->status, "%s", strbuf_cstr(&clean));
 	free(a->sink->text);
 	a->sink->text = strbuf_take(&clean);

@@ -1,11 +1,13 @@
 /*
- * passwd: a hash for `password hash` of a login: SCRAM-SHA-256 as RFC 5803
- * has it (RFC 5802, RFC 7677).  The password is asked for twice on a terminal
- * and shown nowhere.
+ * passwd: a hash for `password hash` of a login, or into the `login-file`
+ * where the name is in it: SCRAM-SHA-256, or SCRAM-SHA-1 for old clients, as
+ * RFC 5803 has it (RFC 5802, RFC 7677).  The password is asked for twice on a
+ * terminal and shown nowhere.
  */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +16,18 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
+#include "tools/ctl_login_file.h"
 #include "tools/relayctl.h"
 
 #define ITERATIONS 4096
 #define SALT_LEN 16
-#define HASH_LEN 32
+#define HASH_MAX 32
+
+struct wish {
+	const char *name;
+	bool sha1, print;
+	const char *account;		/* --store; NULL: not said */
+};
 
 /* One line without its end; NULL at the end of input. */
 static char *
@@ -95,52 +104,152 @@ get_password(const char *name)
 }
 
 static bool
-hmac(const unsigned char *key, const char *text, unsigned char *out)
+hmac(const EVP_MD *md, const unsigned char *key, const char *text,
+    unsigned char *out)
 {
-	unsigned n = HASH_LEN;
-
-	return HMAC(EVP_sha256(), key, HASH_LEN,
-	    (const unsigned char *)text, strlen(text), out, &n) != NULL;
+	return HMAC(md, key, EVP_MD_get_size(md), (const unsigned char *)text,
+	    strlen(text), out, NULL) != NULL;
 }
 
 static bool
-derive(const char *password, const unsigned char salt[SALT_LEN],
-    unsigned char stored[HASH_LEN], unsigned char server[HASH_LEN])
+derive(const EVP_MD *md, const char *password,
+    const unsigned char salt[SALT_LEN], unsigned char stored[HASH_MAX],
+    unsigned char server[HASH_MAX])
 {
-	unsigned char salted[HASH_LEN], client[HASH_LEN];
+	unsigned char salted[HASH_MAX], client[HASH_MAX];
+	int n = EVP_MD_get_size(md);
 	bool good;
 
 	good = PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt,
-	    SALT_LEN, ITERATIONS, EVP_sha256(), HASH_LEN, salted) == 1 &&
-	    hmac(salted, "Client Key", client) &&
-	    hmac(salted, "Server Key", server) &&
-	    EVP_Digest(client, HASH_LEN, stored, NULL, EVP_sha256(),
-	    NULL) == 1;
+	    SALT_LEN, ITERATIONS, md, n, salted) == 1 &&
+	    hmac(md, salted, "Client Key", client) &&
+	    hmac(md, salted, "Server Key", server) &&
+	    EVP_Digest(client, (size_t)n, stored, NULL, md, NULL) == 1;
 	mem_wipe(salted, sizeof(salted));
 	mem_wipe(client, sizeof(client));
 	return good;
 }
 
+/* NULL: OpenSSL cannot. */
+static char *
+make_hash(const char *password, bool sha1)
+{
+	const EVP_MD *md = sha1 ? EVP_sha1() : EVP_sha256();
+	unsigned char salt[SALT_LEN], stored[HASH_MAX], server[HASH_MAX];
+	unsigned char salt64[32], stored64[64], server64[64];
+	int n = EVP_MD_get_size(md);
+
+	rand_bytes(salt, sizeof(salt));
+	if (!derive(md, password, salt, stored, server))
+		return NULL;
+	EVP_EncodeBlock(salt64, salt, SALT_LEN);
+	EVP_EncodeBlock(stored64, stored, n);
+	EVP_EncodeBlock(server64, server, n);
+	return mem_printf("SCRAM-SHA-%s$%d:%s$%s:%s", sha1 ? "1" : "256",
+	    ITERATIONS, (char *)salt64, (char *)stored64, (char *)server64);
+}
+
+/* ---- what is wanted ---- */
+
+static int
+wrong(const struct ctl *c, const char *what)
+{
+	ctl_error(CTL_USAGE, "passwd: %s", what);
+	ctl_usage(c->cmd, true);
+	return CTL_USAGE;
+}
+
+static int
+read_wish(const struct ctl *c, struct wish *w)
+{
+	const char *a;
+	int i;
+
+	for (i = 0; i < c->n_rest; i++) {
+		a = c->rest[i];
+		if (strcmp(a, "--legacy") == 0)
+			w->sha1 = true;
+		else if (strcmp(a, "--print") == 0)
+			w->print = true;
+		else if (strcmp(a, "--store") == 0 && i + 1 < c->n_rest)
+			w->account = c->rest[++i];
+		else if (a[0] == '-' || w->name != NULL)
+			return wrong(c, "one NAME is expected, and perhaps "
+			    "options");
+		else
+			w->name = a;
+	}
+	if (w->name == NULL || w->name[0] == 0)
+		return wrong(c, "whose?");
+	if (w->account != NULL && w->print)
+		return wrong(c, "--print and --store exclude each other");
+	return 0;
+}
+
+/* Where it is to be stored; NULL: it is printed. */
+static const char *
+file_for(struct ctl *c, const struct wish *w)
+{
+	if (w->print)
+		return NULL;
+	(void)ctl_dirs(c);		/* reads what can be read */
+	if (c->conf == NULL || c->conf->login_file == NULL)
+		return NULL;
+	return w->account != NULL ||
+	    ctl_login_known(c->conf->login_file, w->name) ?
+	    c->conf->login_file : NULL;
+}
+
+static int
+check_store(struct ctl *c, const struct wish *w, const char *file)
+{
+	if (w->account == NULL)
+		return 0;
+	if (file == NULL)
+		return ctl_error(CTL_CONFIG, "passwd: the configuration has "
+		    "no `login-file` (or cannot be read)");
+	if (strpbrk(w->name, ":\n\r#") != NULL ||
+	    strpbrk(w->account, ":\n\r") != NULL)
+		return ctl_error(CTL_USAGE, "passwd: a name or an account "
+		    "with a colon has no place in %s", file);
+	if (w->account[0] != 0 &&
+	    conf_account_find(c->conf, w->account) == SIZE_MAX)
+		return ctl_error(CTL_NONE, "passwd: there is no account `%s`",
+		    w->account);
+	return 0;
+}
+
 int
 ctl_passwd(struct ctl *c)
 {
-	unsigned char salt[SALT_LEN], stored[HASH_LEN], server[HASH_LEN];
-	unsigned char salt64[32], stored64[64], server64[64];
-	char *password = get_password(c->rest[0]);
-	bool good;
+	struct wish w = { NULL, false, false, NULL };
+	struct err e = { 0, "" };
+	char *password, *hash;
+	const char *file;
+	int rc = read_wish(c, &w);
 
+	if (rc != 0)
+		return rc;
+	file = file_for(c, &w);
+	if ((rc = check_store(c, &w, file)) != 0)
+		return rc;
+	password = get_password(w.name);
 	if (password == NULL)
 		return CTL_NONE;
-	rand_bytes(salt, sizeof(salt));
-	good = derive(password, salt, stored, server);
+	hash = make_hash(password, w.sha1);
 	forget(&password);
-	if (!good)
+	if (hash == NULL)
 		return ctl_error(CTL_NONE, "passwd: OpenSSL cannot do "
-		    "SHA-256");
-	EVP_EncodeBlock(salt64, salt, SALT_LEN);
-	EVP_EncodeBlock(stored64, stored, HASH_LEN);
-	EVP_EncodeBlock(server64, server, HASH_LEN);
-	printf("SCRAM-SHA-256$%d:%s$%s:%s\n", ITERATIONS, (char *)salt64,
-	    (char *)stored64, (char *)server64);
-	return 0;
+		    "SHA-%s", w.sha1 ? "1" : "256");
+	if (file == NULL) {
+		printf("%s\n", hash);
+	} else if (ctl_login_store(file, w.name, hash, w.account, &e) < 0) {
+		rc = ctl_error(e.code == EACCES || e.code == EPERM ?
+		    CTL_DENIED : CTL_NONE, "passwd: %s", e.text);
+	} else {
+		printf("%s: the password of `%s` is stored; a running daemon "
+		    "takes it within seconds\n", file, w.name);
+	}
+	free(hash);
+	return rc;
 }

@@ -18,7 +18,8 @@ static const struct ctl_column listener_columns[] = {
 static const struct ctl_column transport_columns[] = {
 	{ "Transports", false, 40 }, { "state", false, 0 },
 	{ "active", true, 0 }, { "window", true, 0 }, { "waiting", true, 0 },
-	{ "next", true, 0 }, { "why, or last error", false, 0 },
+	{ "daily", true, 0 }, { "next", true, 0 },
+	{ "why, or last error", false, 0 },
 };
 static const struct ctl_column account_columns[] = {
 	{ "Accounts", false, 40 }, { "state", false, 0 },
@@ -80,14 +81,30 @@ next_text(const cJSON *o, char buf[CTL_AGE_LEN])
 	return at <= now ? "now" : ctl_age(at - now, buf);
 }
 
+/* What has left in 24 hours, of what may. */
+static const char *
+daily_text(const cJSON *o, char buf[48])
+{
+	uint64_t max = ctl_get_number(o, "daily");
+
+	if (max == 0)
+		return "-";
+	snprintf(buf, 48, "%llu of %llu",
+	    (unsigned long long)ctl_get_number(o, "daily_used"),
+	    (unsigned long long)max);
+	return buf;
+}
+
 static void
 transport_row(struct ctl_table *t, const cJSON *o)
 {
 	char active[24], window[24], waiting[24], next[CTL_AGE_LEN];
+	char daily[48];
 	const char *why = ctl_get(o, "why");
 	const char *cells[] = { ctl_get(o, "name"), ctl_get(o, "state"),
 	    number(o, "active", active), number(o, "window", window),
-	    number(o, "waiting", waiting), next_text(o, next),
+	    number(o, "waiting", waiting), daily_text(o, daily),
+	    next_text(o, next),
 	    why[0] != 0 ? why : ctl_get(o, "last_error") };
 
 	ctl_table_row(t, cells);

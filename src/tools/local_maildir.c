@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,9 +28,11 @@ fail(int status, const char *what, const char *path)
 
 /* A directory of a maildir, made where it is missing. */
 static int
-make_dir(const char *path)
+make_dir(const char *path, bool *made)
 {
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+	if (mkdir(path, 0700) == 0)
+		*made = true;
+	else if (errno != EEXIST)
 		return -1;
 	return 0;
 }
@@ -112,12 +115,29 @@ deliver(const char *dir, const char *name)
 	return 0;
 }
 
+/* A maildir that was just made is to be there after a power cut too.  What it
+ * stands in may be another's and closed to us: that is as good as it gets. */
+static int
+sync_made(const char *dir)
+{
+	char parent[4096];
+	const char *slash = strrchr(dir, '/');
+
+	snprintf(parent, sizeof(parent), "%s/..", dir);
+	if (slash != NULL && slash != dir && slash[1] != '\0')
+		snprintf(parent, sizeof(parent), "%.*s", (int)(slash - dir),
+		    dir);
+	(void)sync_dir(parent);
+	return sync_dir(dir);
+}
+
 int
 local_maildir(const char *dir)
 {
 	static const char *const subs[] = { "", "/tmp", "/new", "/cur" };
 	char path[4000], host[256], name[512], *p;
 	struct timespec now;
+	bool made = false;
 	size_t i;
 
 	if (strlen(dir) >= sizeof(path) - 8) {
@@ -126,9 +146,11 @@ local_maildir(const char *dir)
 	}
 	for (i = 0; i < sizeof(subs) / sizeof(subs[0]); i++) {
 		snprintf(path, sizeof(path), "%s%s", dir, subs[i]);
-		if (make_dir(path) < 0)
+		if (make_dir(path, &made) < 0)
 			return fail(EX_CANTCREAT, "mkdir", path);
 	}
+	if (made && sync_made(dir) < 0)
+		return fail(EX_IOERR, "sync", dir);
 	if (gethostname(host, sizeof(host)) < 0)
 		strcpy(host, "localhost");
 	host[sizeof(host) - 1] = 0;

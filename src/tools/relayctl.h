@@ -33,7 +33,9 @@ enum {
 	TAKES_MAILDIR = 1 << 8,
 	TAKES_FOLLOW = 1 << 9,
 	TAKES_MAILQ = 1 << 10,		/* hidden: called by the shim */
-	TAKES_ANYTHING = 1 << 11	/* not read at all */
+	TAKES_ANYTHING = 1 << 11,	/* not read at all */
+	TAKES_SPF = 1 << 20,		/* --ip, --from, --helo */
+	TAKES_TRIAL = 1 << 12		/* --to ADDRESS, --send */
 };
 
 struct ctl {
@@ -42,10 +44,11 @@ struct ctl {
 	const char *socket;		/* -s */
 	const char *spool;		/* --spool, hidden */
 	/* options of the command */
-	bool json, jsonl, mailq, headers, content, dry, follow;
+	bool json, jsonl, mailq, headers, content, dry, follow, send;
 	struct selector sel;
 	struct strbuf asked;		/* the same as members of a request */
-	const char *since, *transport, *maildir, *status_text;
+	const char *since, *transport, *maildir, *status_text, *to;
+	const char *spf_ip, *spf_from, *spf_helo;
 	char **rest;			/* what is no option */
 	int n_rest;
 	const struct ctl_command *cmd;
@@ -96,6 +99,8 @@ struct ctl_sink {
 	void (*item)(void *arg, struct slice json);
 	void (*data)(void *arg, struct slice octets);
 	void (*progress)(void *arg, uint64_t done);
+	/* Instead of blocking: returns when fd can be read. */
+	void (*wait)(void *arg, int fd);
 	char *text;			/* of the end; the caller frees */
 };
 
@@ -179,6 +184,18 @@ bool ctl_why_json(const struct conf *conf, const struct conf_tree *tree,
     struct route_query *q, struct json_writer *w, const char *key);
 void ctl_why_print(const cJSON *why);
 
+/* ---- ctl_oauth.c ---- */
+
+struct ctl_oauth {
+	const char *name;		/* of the account; NULL: all */
+	const char *flow, *output;
+	bool no_browser, no_newline;
+};
+int ctl_oauth_args(struct ctl *c, struct ctl_oauth *o);
+/* As ctl_request(), for the account; a daemon that is down is told. */
+int ctl_oauth_request(struct ctl *c, const struct ctl_oauth *o,
+    const char *command, const char *more, struct ctl_sink *sink);
+
 /* ---- commands ---- */
 int ctl_queue_list(struct ctl *c);
 int ctl_queue_show(struct ctl *c);
@@ -201,7 +218,10 @@ int ctl_config_show(struct ctl *c);
 int ctl_config_test(struct ctl *c);
 int ctl_passwd(struct ctl *c);
 int ctl_transport_test(struct ctl *c);
+int ctl_spf_check(struct ctl *c);
+int ctl_dnscheck(struct ctl *c);
 int ctl_oauth_account(struct ctl *c);
+int ctl_oauth_login(struct ctl *c);
 int ctl_providers(struct ctl *c);
 int ctl_later(struct ctl *c);
 

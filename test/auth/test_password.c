@@ -90,12 +90,49 @@ failures_wait(void **state)
 	auth_throttle_free(&t);
 }
 
+/* A right answer that came sooner would spare a guesser the wrong ones. */
+static void
+success_waits_as_long_as_a_failure_would(void **state)
+{
+	struct throttle *t = auth_throttle_new();
+	uint64_t now = 1000, ms;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 12; i++) {
+		ms = auth_throttle_wait(t, "a", now);
+		assert_int_equal(auth_throttle_failure(t, "a", now), ms);
+	}
+	assert_int_equal(auth_throttle_wait(t, "b", now), 0);
+	assert_int_equal(auth_throttle_wait(t, "a", now + 3600000), 0);
+	auth_throttle_free(&t);
+}
+
+static void
+addresses_of_one_network_are_one_client(void **state)
+{
+	struct throttle *t = auth_throttle_new();
+
+	(void)state;
+	(void)auth_throttle_failure(t, "2001:db8::1", 1);
+	(void)auth_throttle_failure(t, "2001:db8::2", 1);
+	(void)auth_throttle_failure(t, "2001:db8:0:0:ffff::", 1);
+	assert_int_equal(auth_throttle_failure(t, "2001:db8::3:4", 1), 1000);
+	assert_int_equal(auth_throttle_failure(t, "2001:db8:0:1::1", 1), 0);
+	assert_int_equal(auth_throttle_count(t), 2);
+	auth_throttle_success(t, "2001:db8::9");
+	assert_int_equal(auth_throttle_count(t), 1);
+	auth_throttle_free(&t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values), cmocka_unit_test(hashes),
 		cmocka_unit_test(failures_wait),
+		cmocka_unit_test(success_waits_as_long_as_a_failure_would),
+		cmocka_unit_test(addresses_of_one_network_are_one_client),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "auth/logins.h"
 #include "auth/password.h"
 #include "auth/secret_source.h"
 #include "base/err.h"
@@ -65,7 +66,7 @@ on_message(void *arg, struct port_message *m, struct err *e)
 	assert_int_equal(msg_secret_decode(m->data, &s), 0);
 	world.asked++;
 	world.ref = m->ref;
-	world.login = s.login;
+	world.login = s.of == SECRET_OF_LOGIN;
 	strcpy(world.name, s.name);
 	msg_secret_clear(&s);
 	if (!world.silent)
@@ -265,28 +266,32 @@ garbage_and_no_monitor_are_failures(void **state)
 static void
 a_login_is_checked_against_what_the_command_said(void **state)
 {
-	struct conf_login logins[1] = { { .name = (char *)(uintptr_t)"joe",
+	struct conf_login names[1] = { { .name = (char *)(uintptr_t)"joe",
+	    .uses = LOGIN_USE_PASSWORD | LOGIN_USE_CLEAR,
 	    .password = { .kind = SECRET_COMMAND,
 	    .text = (char *)(uintptr_t)"show joe" } } };
-	struct conf conf = { .logins = logins, .n_logins = 1 };
+	struct conf conf = { .logins = names, .n_logins = 1 };
+	struct logins *l = logins_new(&conf, source);
+	struct logins *without = logins_new(&conf, NULL);
+	struct conf_secret secret;
 	struct caller a = { 0 };
 
 	(void)state;
-	assert_null(auth_password_login(&conf, source, "joe",
-	    SLICE_LIT("sesame")));
-	assert_null(auth_password_login(&conf, NULL, "joe",
-	    SLICE_LIT("show joe")));
+	assert_true(logins_secret(l, "joe", &secret));
+	assert_int_equal(secret.kind, SECRET_NONE);
+	assert_true(logins_secret(without, "joe", &secret));
+	assert_int_equal(secret.kind, SECRET_NONE);
 	world.text = "sesame";
 	secret_get(source, auth, true, "joe", 0, &a.wait, on_secret, &a);
 	while (a.called == 0)
 		loop_turn(loop, true);
 	assert_true(world.login);
-	assert_ptr_equal(auth_password_login(&conf, source, "joe",
-	    SLICE_LIT("sesame")), &logins[0]);
-	assert_null(auth_password_login(&conf, source, "joe",
-	    SLICE_LIT("show joe")));
-	assert_null(auth_password_login(&conf, source, "ann",
-	    SLICE_LIT("sesame")));
+	assert_true(logins_secret(l, "joe", &secret));
+	assert_true(auth_password_check(&secret, SLICE_LIT("sesame")));
+	assert_false(auth_password_check(&secret, SLICE_LIT("show joe")));
+	assert_false(logins_secret(l, "ann", &secret));
+	logins_free(&l);
+	logins_free(&without);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -157,7 +157,7 @@ on_ended(void *arg, enum smtp_client_end how, struct job *left,
     const char *text)
 {
 	static const char *const ends[] = { "unreachable", "tls",
-		"credential", "full", "shut", "again", "closed" };
+		"credential", "token", "full", "shut", "again", "closed" };
 	struct play *p = arg;
 
 	note(p, ends[how]);

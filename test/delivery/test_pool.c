@@ -51,7 +51,7 @@ set_up(void **state)
 	struct err e = { 0, "" };
 
 	w->loop = loop_new(&e);
-	smtp_client_env_init(&w->env.client, w->loop);
+	pool_env_init(&w->env, w->loop);
 	w->env.resolver = resolver_new(w->loop, &o, &e);
 	assert_non_null(w->env.resolver);
 	w->env.hostname = "us.example";
@@ -90,7 +90,7 @@ tear_down(void **state)
 	sink_close(&w->sink[1]);
 	resolver_free(&w->env.resolver);
 	loop_turn(w->loop, false);
-	smtp_client_env_clear(&w->env.client);
+	pool_env_clear(&w->env);
 	loop_free(&w->loop);
 	strbuf_free(&w->results);
 	strbuf_free(&w->text);
@@ -401,6 +401,96 @@ a_dead_host_is_tried_last_for_a_while(void **state)
 	assert_int_equal(w->sink[0].accepted, 1);
 	assert_int_equal(w->sink[1].accepted, 2);
 }
+
+/* ---- sites ---- */
+
+static void
+make_site(struct world *w, struct pool **base, const char *site)
+{
+	w->t.kind = TRANSPORT_DIRECT;
+	w->t.direct_port = w->sink[0].port;
+	w->t.n_hosts = 0;
+	*base = pool_new(&w->env, &w->t);
+	w->pool = pool_new_site(*base, site);
+}
+
+static void
+the_best_preference_first(void **state)
+{
+	struct world *w = *state;
+	struct pool *base;
+
+	make_site(w, &base, "127.0.0.2,127.0.0.3;127.0.0.1;127.0.0.4");
+	submit(w);
+	run(w, 1);
+	results_are(w, "0:250 ");
+	assert_string_not_equal(strbuf_cstr(&w->remote), "");
+	assert_int_equal(w->sink[0].messages, 1);
+	pool_free(&w->pool);
+	pool_free(&base);
+}
+
+static void
+what_was_put_off_is_tried_at_the_next_exchanger(void **state)
+{
+	struct world *w = *state;
+	struct pool *base;
+
+	make_site(w, &base, "127.0.0.1;localhost;127.0.0.2");
+	w->sink[0].final = "451 4.3.0 later";
+	submit_as(w, NULL, 2);
+	run(w, 1);
+	results_are(w, "0:451 0:451 ");
+	/* Two servers, not three. */
+	assert_int_equal(w->sink[0].accepted, 2);
+	pool_free(&w->pool);
+	pool_free(&base);
+}
+
+static void
+and_the_answer_stands_where_there_is_none(void **state)
+{
+	struct world *w = *state;
+	struct pool *base;
+
+	make_site(w, &base, "127.0.0.1;127.0.0.2");
+	w->sink[0].final = "451 4.3.0 later";
+	submit(w);
+	run(w, 1);
+	results_are(w, "0:451 ");
+	assert_int_equal(w->sink[0].accepted, 1);
+	/* The first one could be had: nothing is learnt of how many may. */
+	assert_int_equal(w->news.setbacks, 0);
+	pool_free(&w->pool);
+	pool_free(&base);
+}
+
+static void
+a_host_of_two_sites_has_one_limit(void **state)
+{
+	struct world *w = *state;
+	struct pool *base, *one, *two;
+	int i;
+
+	w->t.connections_per_host = 2;
+	w->t.messages_per_connection = 1;
+	make_site(w, &base, "127.0.0.1;one.invalid");
+	one = w->pool;
+	two = pool_new_site(base, "127.0.0.1;two.invalid");
+	for (i = 0; i < 20; i++) {
+		w->pool = i % 2 == 0 ? one : two;
+		submit(w);
+	}
+	run(w, 20);
+	assert_int_equal(w->sink[0].open_max, 2);
+	assert_int_equal(w->sink[0].messages, 20);
+	pool_free(&two);
+	w->pool = NULL;
+	pool_free(&one);
+	pool_free(&base);
+}
+
+/* ---- TLS ---- */
 
 static void
 no_tls_by_chance_is_plain(void **state)
@@ -767,6 +857,10 @@ main(void)
 		T(but_not_after_an_answer_to_the_message),
 		T(every_host_once_then_unreachable),
 		T(a_dead_host_is_tried_last_for_a_while),
+		T(the_best_preference_first),
+		T(what_was_put_off_is_tried_at_the_next_exchanger),
+		T(and_the_answer_stands_where_there_is_none),
+		T(a_host_of_two_sites_has_one_limit),
 		T(no_tls_by_chance_is_plain),
 		T(no_tls_where_it_must_be),
 		T(a_certificate_of_no_use),

@@ -28,7 +28,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	s = slice_of(data + 1, size - 1);
-	switch (data[0] % 18) {
+	switch (data[0] % 30) {
 	case 0:
 		TRY(role, (void)0);
 		break;
@@ -74,10 +74,46 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 14:
 		TRY(secret, msg_secret_clear(m));
 		break;
+	case 15:
+		TRY(next_hop, msg_next_hop_clear(m));
+		break;
 	case 16:
+		TRY(site, msg_site_clear(m));
+		break;
+	case 18:
+		TRY(connect, msg_connect_clear(m));
+		break;
+	case 19:
+		TRY(connected, (void)0);
+		break;
+	case 20:
+		TRY(proxy_login, msg_proxy_login_clear(m));
+		break;
+	case 21:
+		TRY(proxy_secret, msg_proxy_secret_clear(m));
+		break;
+	case 22:
+		TRY(token, msg_token_clear(m));
+		break;
+	case 23:
+		TRY(token_done, (void)0);
+		break;
+	case 24:
+		TRY(oauth_call, msg_oauth_call_clear(m));
+		break;
+	case 25:
+		TRY(credential_new, msg_credential_new_clear(m));
+		break;
+	case 26:
+		TRY(trial, msg_trial_clear(m));
+		break;
+	case 27:
+		TRY(trial_done, msg_trial_done_clear(m));
+		break;
+	case 28:
 		TRY(counts, (void)0);
 		break;
-	case 15:
+	case 29:
 		TRY(alert, (void)0);
 		break;
 	default:

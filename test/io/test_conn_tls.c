@@ -12,6 +12,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "io/conn_private.h"
 #include "io/tls_world.h"
 
 static void
@@ -131,10 +132,11 @@ what_was_pending_goes_in_plain_before_the_handshake(void **state)
 static void
 channel_bindings_exist_only_where_they_are_unique(void **state)
 {
-	uint8_t a[32], b[32], point[64];
-	size_t n;
+	uint8_t a[32], b[32], point[64], other[64];
+	size_t n, m;
 
 	(void)state;
+	assert_int_equal(conn_tls_unique(w.s.conn, point, &n), -1);
 	assert_int_equal(conn_tls_exporter(w.s.conn, a), -1);
 	assert_int_equal(conn_tls_server_end_point(w.s.conn, point, &n), -1);
 	assert_string_equal(conn_tls_verify_text(w.s.conn), "no TLS");
@@ -145,6 +147,15 @@ channel_bindings_exist_only_where_they_are_unique(void **state)
 	assert_int_equal(conn_tls_exporter(w.s.conn, a), 0);
 	assert_int_equal(conn_tls_exporter(w.c.conn, b), 0);
 	assert_memory_equal(a, b, 32);
+	/* tls-unique: the client's Finished, by both */
+	assert_int_equal(conn_tls_unique(w.s.conn, point, &n), 0);
+	assert_int_equal(n, 12);
+	assert_int_equal(conn_tls_unique(w.c.conn, other, &m), 0);
+	assert_int_equal(m, n);
+	assert_memory_equal(point, other, n);
+	assert_int_equal(SSL_get_finished(w.c.conn->ssl, other,
+	    sizeof(other)), 12);
+	assert_memory_equal(point, other, n);
 	fx_end_free(&w.s);
 	fx_end_free(&w.c);
 	fx_pair(w.loop, &w.s, &w.c);
@@ -155,7 +166,25 @@ channel_bindings_exist_only_where_they_are_unique(void **state)
 	    SSL_OP_NO_EXTENDED_MASTER_SECRET);
 	SSL_CTX_set_max_proto_version(tls_context_ssl(w.client), 0);
 	assert_int_equal(conn_tls_exporter(w.s.conn, a), -1);
+	assert_int_equal(conn_tls_unique(w.s.conn, point, &n), -1);
 	assert_int_equal(conn_tls_server_end_point(w.s.conn, point, &n), 0);
+}
+
+/* RFC 9266 4: the label, an empty context that is there, 32 octets; and
+ * tls-unique does not exist in TLS 1.3. */
+static void
+the_exporter_is_that_of_the_rfc(void **state)
+{
+	uint8_t a[32], b[32], none[64];
+	size_t n;
+
+	(void)state;
+	secure();
+	assert_int_equal(conn_tls_exporter(w.s.conn, a), 0);
+	assert_int_equal(SSL_export_keying_material(w.c.conn->ssl, b, 32,
+	    "EXPORTER-Channel-Binding", 24, NULL, 0, 1), 1);
+	assert_memory_equal(a, b, 32);
+	assert_int_equal(conn_tls_unique(w.s.conn, none, &n), -1);
 }
 
 static void
@@ -489,6 +518,7 @@ main(void)
 		WITH_PAIR(octets_go_both_ways_after_the_handshake),
 		WITH_PAIR(what_was_pending_goes_in_plain_before_the_handshake),
 		WITH_PAIR(channel_bindings_exist_only_where_they_are_unique),
+		WITH_PAIR(the_exporter_is_that_of_the_rfc),
 		WITH_PAIR(large_transfers_arrive_whole),
 		WITH_PAIR(a_read_limit_does_not_hang_on_buffered_records),
 		WITH_PAIR(

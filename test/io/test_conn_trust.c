@@ -265,8 +265,10 @@ static void
 sessions_are_resumed_by_ticket(void **state)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	uint8_t ours[CONN_BINDING_UNIQUE_MAX], theirs[sizeof(ours)];
 	SSL_SESSION *session = NULL;
 	struct err e;
+	size_t n;
 	int fds[2], i;
 	SSL *ssl;
 
@@ -286,6 +288,12 @@ sessions_are_resumed_by_ticket(void **state)
 		shake(w.loop, ssl, fds[0]);
 		WAIT_FOR(w.loop, w.s.secured);
 		assert_int_equal(conn_tls_resumed(w.s.conn), i == 1);
+		/* the server's own Finished is first in a resumed one */
+		assert_int_equal(conn_tls_unique(w.s.conn, ours, &n), 0);
+		assert_int_equal(i == 1 ? SSL_get_peer_finished(ssl, theirs,
+		    sizeof(theirs)) : SSL_get_finished(ssl, theirs,
+		    sizeof(theirs)), n);
+		assert_memory_equal(ours, theirs, n);
 		SSL_SESSION_free(session);
 		session = SSL_get1_session(ssl);
 		SSL_shutdown(ssl);

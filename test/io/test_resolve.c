@@ -418,6 +418,19 @@ mail_exchangers_are_sorted(void **state)
 }
 
 static void
+texts_are_put_together_from_their_strings(void **state)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	assert_int_equal(resolve_txt(SLICE_LIT("\2ab\0\3c d"), &text), 0);
+	assert_string_equal(text.p, "abc d");
+	assert_int_equal(resolve_txt(SLICE_LIT("\2xx\3ab"), &text), -1);
+	assert_string_equal(strbuf_cstr(&text), "abc d");
+	strbuf_free(&text);
+}
+
+static void
 a_cancelled_query_is_silent(void **state)
 {
 	struct world w;
@@ -552,6 +565,7 @@ main(void)
 		cmocka_unit_test(failures_are_told_apart),
 		cmocka_unit_test(a_silent_server_is_not_waited_for),
 		cmocka_unit_test(mail_exchangers_are_sorted),
+		cmocka_unit_test(texts_are_put_together_from_their_strings),
 		cmocka_unit_test(a_cancelled_query_is_silent),
 		cmocka_unit_test(the_resolver_may_go_inside_a_callback),
 		cmocka_unit_test(servers_come_from_resolv_conf_too),

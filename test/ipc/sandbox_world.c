@@ -140,6 +140,8 @@ sandbox_world_stop(void **state)
 	return 0;
 }
 
+bool attempt_with_network;
+
 int
 attempt_as(enum role role, long (*attempt)(void))
 {
@@ -152,7 +154,7 @@ attempt_as(enum role role, long (*attempt)(void))
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		if (sandbox_enter(role, role == ROLE_QUEUE ? out.spool : NULL,
-		    &e) < 0) {
+		    role == ROLE_DELIVERY || attempt_with_network, &e) < 0) {
 			fprintf(stderr, "%s\n", e.text);
 			_exit(255);
 		}

@@ -41,6 +41,8 @@ int sandbox_world_stop(void **state);
 /* In a process of its own: enters the role's sandbox, then attempt(), which
  * returns what a system call returned.  0, or the errno. */
 int attempt_as(enum role role, long (*attempt)(void));
+/* The role has to connect out, as auth does for OAuth2. */
+extern bool attempt_with_network;
 
 struct attempt {
 	const char *what;

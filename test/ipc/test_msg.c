@@ -42,15 +42,27 @@ AGAIN(done, (void)0)
 AGAIN(stats, (void)0)
 AGAIN(local, msg_local_clear(m))
 AGAIN(local_done, (void)0)
+AGAIN(connect, msg_connect_clear(m))
+AGAIN(connected, (void)0)
 AGAIN(alert, (void)0)
 AGAIN(counts, (void)0)
 AGAIN(job, msg_job_clear(m))
 AGAIN(job_done, msg_job_done_clear(m))
+AGAIN(next_hop, msg_next_hop_clear(m))
+AGAIN(site, msg_site_clear(m))
+AGAIN(proxy_login, msg_proxy_login_clear(m))
+AGAIN(proxy_secret, msg_proxy_secret_clear(m))
+AGAIN(trial, msg_trial_clear(m))
+AGAIN(trial_done, msg_trial_done_clear(m))
 AGAIN(auth, msg_auth_clear(m))
 AGAIN(cred, msg_cred_clear(m))
 AGAIN(auth_step, msg_auth_step_clear(m))
 AGAIN(secret, msg_secret_clear(m))
 AGAIN(secret_done, (void)0)
+AGAIN(token, msg_token_clear(m))
+AGAIN(token_done, (void)0)
+AGAIN(oauth_call, msg_oauth_call_clear(m))
+AGAIN(credential_new, msg_credential_new_clear(m))
 
 static void
 holds(struct strbuf *in, again *f)
@@ -75,6 +87,7 @@ messages_of_monitor(void **state)
 {
 	struct strbuf b = STRBUF_INIT;
 	struct msg_status *s = mem_zalloc(sizeof(*s));
+	char *more[2] = { c_from, c_to };
 
 	(void)state;
 	msg_role_encode(&b, &(struct msg_role){ .slot = 3,
@@ -82,7 +95,8 @@ messages_of_monitor(void **state)
 	holds(&b, again_role);
 	msg_log_encode(&b, &(struct msg_log){ 1, 1, 3 });
 	holds(&b, again_log);
-	msg_listen_encode(&b, &(struct msg_listen){ LISTEN_CONTROL, 7 });
+	msg_listen_encode(&b, &(struct msg_listen){
+	    .kind = LISTEN_TOKEN, .index = 7, .has_group = true, .group = 5 });
 	holds(&b, again_listen);
 	msg_peer_encode(&b, &(struct msg_peer){ ROLE_AUTH, 9 });
 	holds(&b, again_peer);
@@ -93,9 +107,16 @@ messages_of_monitor(void **state)
 	msg_status_encode(&b, s);
 	holds(&b, again_status);
 	free(s);
-	msg_local_encode(&b, &(struct msg_local){ c_up, c_empty, c_to });
+	msg_local_encode(&b, &(struct msg_local){ .transport = c_up,
+	    .sender = c_empty, .recipient = c_to, .more = more,
+	    .n_more = 2 });
 	holds(&b, again_local);
-	msg_local_done_encode(&b, &(struct msg_local_done){ 75, "no" });
+	msg_connect_encode(&b, &(struct msg_connect){ c_up });
+	holds(&b, again_connect);
+	msg_connected_encode(&b, &(struct msg_connected){ "no" });
+	holds(&b, again_connected);
+	msg_local_done_encode(&b, &(struct msg_local_done){ 75, "no",
+	    { 67, 0 }, 2 });
 	holds(&b, again_local_done);
 	msg_alert_encode(&b, &(struct msg_alert){ "parked", "up", true,
 	    "no login" });
@@ -139,6 +160,60 @@ messages_of_delivery(void **state)
 	holds(&b, again_job);
 	msg_job_done_encode(&b, &d);
 	holds(&b, again_job_done);
+	j.site = c_to;
+	j.avoid = 6;
+	j.first = true;
+	msg_job_encode(&b, &j);
+	holds(&b, again_job);
+}
+
+static void
+messages_about_next_hops(void **state)
+{
+	struct strbuf b = STRBUF_INIT;
+	struct msg_site site;
+
+	(void)state;
+	msg_next_hop_encode(&b, &(struct msg_next_hop){ c_up, c_to, true });
+	holds(&b, again_next_hop);
+	msg_site_encode(&b, &(struct msg_site){ .result = SITE_FOUND,
+	    .ttl = 300, .site = c_to });
+	holds(&b, again_site);
+	msg_site_encode(&b, &(struct msg_site){ .result = SITE_REFUSED,
+	    .ttl = 300, .code = 556, .status = { 5, 1, 10 },
+	    .text = c_text });
+	holds(&b, again_site);
+	/* Found, but where?  Not found, but why? */
+	msg_site_encode(&b, &(struct msg_site){ .result = SITE_FOUND });
+	assert_int_equal(msg_site_decode(strbuf_slice(&b), &site), -1);
+	strbuf_clear(&b);
+	msg_site_encode(&b, &(struct msg_site){ .result = SITE_LATER,
+	    .code = 450 });
+	assert_int_equal(msg_site_decode(strbuf_slice(&b), &site), -1);
+	strbuf_clear(&b);
+	msg_site_encode(&b, &(struct msg_site){ .result = SITE_LATER,
+	    .code = 250, .text = c_text });
+	assert_int_equal(msg_site_decode(strbuf_slice(&b), &site), -1);
+	strbuf_free(&b);
+}
+
+static void
+messages_of_a_trial(void **state)
+{
+	struct strbuf b = STRBUF_INIT;
+	struct msg_trial_step s[2] = { { true, c_up, c_text },
+	    { false, c_from, c_empty } };
+
+	(void)state;
+	msg_trial_encode(&b, &(struct msg_trial){ .transport = c_up,
+	    .from = c_from, .to = c_to, .message = c_text });
+	holds(&b, again_trial);
+	msg_trial_encode(&b, &(struct msg_trial){ .transport = c_up,
+	    .from = c_empty });
+	holds(&b, again_trial);
+	msg_trial_done_encode(&b, &(struct msg_trial_done){ .step = s,
+	    .n_steps = 2, .dialogue = c_text });
+	holds(&b, again_trial_done);
 }
 
 static void
@@ -149,21 +224,43 @@ messages_of_auth(void **state)
 	(void)state;
 	msg_auth_encode(&b, &(struct msg_auth){ .session = 1,
 	    .mechanism = c_up, .has_data = true, .data = slice_of("\0a\0b", 4),
-	    .client = c_text, .secure = true });
+	    .client = c_text, .secure = true, .n_bindings = 2, .binding = {
+	    { c_up, slice_of("0123", 4) }, { c_text, slice_of("", 0) } } });
 	holds(&b, again_auth);
 	msg_cred_encode(&b, &(struct msg_cred){ .session = 1,
 	    .transport = c_up, .host = c_up, .mechanisms = c_text,
-	    .secure = true, .data = slice_of("x", 1) });
+	    .secure = true, .data = slice_of("x", 1),
+	    .binding = { c_up, slice_of("0123", 4) } });
 	holds(&b, again_cred);
 	msg_auth_step_encode(&b, &(struct msg_auth_step){
 	    .state = AUTH_OK, .mechanism = c_up, .has_data = false,
 	    .data = slice_of("", 0), .login = c_from });
 	holds(&b, again_auth_step);
-	msg_secret_encode(&b, &(struct msg_secret){ true, c_up });
+	msg_secret_encode(&b, &(struct msg_secret){ SECRET_OF_CLIENT,
+	    c_up });
 	holds(&b, again_secret);
 	msg_secret_done_encode(&b, &(struct msg_secret_done){ true,
 	    slice_of("secret", 6) });
 	holds(&b, again_secret_done);
+	msg_proxy_login_encode(&b, &(struct msg_proxy_login){ c_up, 3 });
+	holds(&b, again_proxy_login);
+	msg_proxy_secret_encode(&b, &(struct msg_proxy_secret){ c_up, c_to,
+	    NULL });
+	holds(&b, again_proxy_secret);
+	msg_proxy_secret_encode(&b, &(struct msg_proxy_secret){ NULL, NULL,
+	    c_text });
+	holds(&b, again_proxy_secret);
+	msg_token_encode(&b, &(struct msg_token){ c_up, true, 1,
+	    slice_of("{}", 2) });
+	holds(&b, again_token);
+	msg_token_done_encode(&b, &(struct msg_token_done){ TOKEN_BUSY,
+	    slice_of("why", 3) });
+	holds(&b, again_token_done);
+	msg_oauth_call_encode(&b, &(struct msg_oauth_call){ .command = c_text,
+	    .name = c_up, .flow = c_from, .port = 65535 });
+	holds(&b, again_oauth_call);
+	msg_credential_new_encode(&b, &(struct msg_credential_new){ c_up });
+	holds(&b, again_credential_new);
 }
 
 /* Values that no sane peer sends. */
@@ -251,6 +348,8 @@ main(void)
 		cmocka_unit_test(messages_of_monitor),
 		cmocka_unit_test(messages_of_listener),
 		cmocka_unit_test(messages_of_delivery),
+		cmocka_unit_test(messages_about_next_hops),
+		cmocka_unit_test(messages_of_a_trial),
 		cmocka_unit_test(messages_of_auth),
 		cmocka_unit_test(absurd_values_are_garbage),
 		cmocka_unit_test(text_from_a_peer_is_made_printable),

@@ -407,6 +407,26 @@ dial(void)
 	return connect(fd, (struct sockaddr *)&out.tcp, sizeof(out.tcp));
 }
 
+static void
+auth_with_oauth2_connects_and_serves_what_it_was_given(void **state)
+{
+	static const struct attempt may[] = {
+		{ "dial", dial }, { "accept", accept_one },
+		{ "send and receive", talk },
+	}, may_not[] = {
+		{ "make a local socket", socket_unix },
+		{ "make a socket to the kernel", socket_netlink },
+		{ "listen", listen_idle },
+	};
+
+	(void)state;
+	attempt_with_network = true;
+	EXPECT(ROLE_AUTH, may, 0);
+	if (has_seccomp)
+		EXPECT(ROLE_AUTH, may_not, EPERM);
+	attempt_with_network = false;
+}
+
 /* `source-address` */
 static long
 dial_from(void)
@@ -481,6 +501,8 @@ main(void)
 		cmocka_unit_test(modes_and_owners_stay),
 		cmocka_unit_test(only_delivery_has_a_network),
 		cmocka_unit_test(sockets_that_were_given_work),
+		cmocka_unit_test(
+		    auth_with_oauth2_connects_and_serves_what_it_was_given),
 		cmocka_unit_test(delivery_calls_and_is_not_called),
 	};
 

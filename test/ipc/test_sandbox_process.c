@@ -342,7 +342,7 @@ enter_with_thread(void)
 	pthread_create(&t, NULL, (void *(*)(void *))(void (*)(void))pause,
 	    NULL);
 	errno = EBUSY;
-	return sandbox_enter(ROLE_LISTENER, NULL, &e) < 0 ? -1 : 0;
+	return sandbox_enter(ROLE_LISTENER, NULL, false, &e) < 0 ? -1 : 0;
 }
 
 /* A thread that runs already would stay outside. */
@@ -412,7 +412,7 @@ old_kernel(void)
 	sandbox_report();
 	if (lines != (walls > 0))
 		return 2;
-	if (sandbox_enter(ROLE_LISTENER, NULL, &e) < 0)
+	if (sandbox_enter(ROLE_LISTENER, NULL, false, &e) < 0)
 		return 3;
 	/* The other wall stands. */
 	if (has_seccomp && socket(AF_INET, SOCK_STREAM, 0) >= 0)

@@ -15,6 +15,7 @@ static struct fixture f;
 
 #define JOE "AGpvZQBzZXNhbWU="		/* \0joe\0sesame */
 #define WRONG "AGpvZQBhYWFhYWE="
+#define OFFER "AUTH SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN"
 
 static const char conf[] =
     "listen 127.0.0.1:2525 {\n}\n"
@@ -22,6 +23,7 @@ static const char conf[] =
     "listen 127.0.0.1:2527 { auth off }\n"
     "listen 127.0.0.1:2528 { auth-without-tls on; auth-mechanisms LOGIN }\n"
     "listen 127.0.0.1:2529 { auth-without-tls off }\n"
+    "listen 127.0.0.1:2530 { auth-mechanisms CRAM-MD5 EXTERNAL }\n"
     "login joe { password x; senders joe@x.test .joe.test;"
     " recipients *@y.test z.test }\n"
     "login ann { password y }\n";
@@ -64,12 +66,55 @@ static void
 what_is_offered(void **state)
 {
 	(void)state;
-	assert_string_equal(offered(0, "127.0.0.1"), "AUTH PLAIN LOGIN");
-	assert_string_equal(offered(0, "::1"), "AUTH PLAIN LOGIN");
+	assert_string_equal(offered(0, "127.0.0.1"), OFFER);
+	assert_string_equal(offered(0, "::1"), OFFER);
 	assert_string_equal(offered(0, "192.0.2.1"), "");
 	assert_string_equal(offered(2, "127.0.0.1"), "");
 	assert_string_equal(offered(3, "192.0.2.1"), "AUTH LOGIN");
 	assert_string_equal(offered(4, "127.0.0.1"), "");
+	assert_string_equal(offered(5, "127.0.0.1"), "AUTH CRAM-MD5");
+}
+
+/* What no login could use is not shown. */
+static void
+what_is_offered_goes_by_the_secrets(void **state)
+{
+	static const struct {
+		const char *secret, *offer;
+	} cases[] = {
+		{ "password x", OFFER },
+		{ "password command \"/bin/echo x\"", OFFER },
+		{ "password hash $6$salt$hash", "AUTH PLAIN LOGIN" },
+		{ "password hash SCRAM-SHA-1$4096:AAAA$AAAA:AAAA",
+		    "AUTH SCRAM-SHA-1 PLAIN LOGIN" },
+		{ "password hash SCRAM-SHA-256$4096:AAAA$AAAA:AAAA",
+		    "AUTH SCRAM-SHA-256 PLAIN LOGIN" },
+	};
+	char text[200];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fixture_stop(&f);
+		snprintf(text, sizeof(text), "login joe { %s }\n",
+		    cases[i].secret);
+		fixture_start(&f, text);
+		assert_string_equal(offered(0, "127.0.0.1"), cases[i].offer);
+	}
+}
+
+/* -PLUS needs a TLS session, EXTERNAL a certificate. */
+static void
+what_needs_tls_is_not_taken_without(void **state)
+{
+	struct client *c = client_connect(&f, 0, "127.0.0.1");
+
+	(void)state;
+	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
+	    "C: AUTH SCRAM-SHA-256-PLUS", "S: 504", "C: AUTH EXTERNAL",
+	    "S: 504", "C: AUTH EXTERNAL =", "S: 504", "C: AUTH CRAM-MD5",
+	    "S: 504");
+	client_close(&c);
 }
 
 static void
@@ -178,8 +223,8 @@ long_exchange_lines(void **state)
 	client_send(c, line, 12288);
 	dialogue(c, "C: ", "S: 535", "C: AUTH PLAIN", "S: 334");
 	client_send(c, line, 14000);
-	dialogue(c, "C: ", "S: 500 5.5.6", "C: *", "S: 501",
-	    "C: NOOP", "S: 250");
+	/* And that is its end (RFC 4954 section 6). */
+	dialogue(c, "C: ", "S: 500 5.5.6", "C: NOOP", "S: 250");
 	client_close(&c);
 }
 
@@ -199,7 +244,7 @@ the_auth_role_is_away(void **state)
 	fixture_connect_auth(&f);
 	dialogue(d, "C: am9l", "S: 454 4.7.0");
 	dialogue(c, "C: AUTH PLAIN " JOE, "S: 235");
-	assert_string_equal(offered(0, "127.0.0.1"), "AUTH PLAIN LOGIN");
+	assert_string_equal(offered(0, "127.0.0.1"), OFFER);
 	client_close(&c);
 	client_close(&d);
 }
@@ -222,7 +267,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(what_is_offered), T(plain_and_login), T(whose_addresses),
+		T(what_is_offered), T(what_is_offered_goes_by_the_secrets),
+		T(what_needs_tls_is_not_taken_without),
+		T(plain_and_login), T(whose_addresses),
 		T(what_is_refused), T(stranger_with_auth_offered),
 		T(long_exchange_lines), T(the_auth_role_is_away),
 		T(a_client_that_leaves_in_between),

@@ -410,9 +410,17 @@ fields_are_added_to_submitted_mail_only(void **state)
 	assert_memory_equal(last_body(), "DKIM-Signature: v=1\r\nSubject", 28);
 	assert_true(f.mail[2].env.flags & ENVELOPE_SIGNED);
 	/* nothing is missing */
-	send_text(2, "10.1.2.4", "Date: d\r\nFrom: f\r\nMessage-ID: m\r\n\r\n");
+	send_text(2, "10.1.2.4",
+	    "Date: d\r\nFrom: f@x\r\nMessage-ID: m\r\n\r\n");
 	assert_string_equal(last_body(),
-	    "Date: d\r\nFrom: f\r\nMessage-ID: m\r\n\r\n");
+	    "Date: d\r\nFrom: f@x\r\nMessage-ID: m\r\n\r\n");
+	/* a bare address gets a domain */
+	send_text(2, "10.1.2.4",
+	    "Date: d\r\nFrom: f\r\nMessage-ID: m\r\nTo: t\r\n\r\nf\r\n");
+	assert_string_equal(last_body(), "Date: d\r\nFrom: f@relay.test\r\n"
+	    "Message-ID: m\r\nTo: t@relay.test\r\n\r\nf\r\n");
+	send_text(0, "127.0.0.1", "From: f\r\n\r\n");
+	assert_string_equal(last_body(), "From: f\r\n\r\n");
 	/* no header at all: the text stays text */
 	send_text(2, "10.1.2.4", "just text\r\n");
 	assert_non_null(strstr(last_body(), "\r\n\r\njust text\r\n"));

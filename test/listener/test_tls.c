@@ -141,7 +141,8 @@ auth_waits_for_tls(void **state)
 	    "C: STARTTLS", "S: 220");
 	assert_int_equal(client_start_tls(c, 0), 0);
 	client_text(c, "EHLO x\r\n");
-	assert_non_null(strstr(client_reply(c), "250-AUTH PLAIN LOGIN\r\n"));
+	assert_non_null(strstr(client_reply(c), "250-AUTH SCRAM-SHA-256-PLUS "
+	    "SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN\r\n"));
 	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 530 5.7.0",
 	    "C: AUTH PLAIN " JOE, "S: 235",
 	    "C: MAIL FROM:<a@x.test>", "S: 250",

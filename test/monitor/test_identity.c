@@ -20,6 +20,7 @@
 static const char *const *known;	/* names; uid 100 and up */
 static uid_t me;
 static char done[256];			/* what was called, in order */
+static int lookup_error;		/* what getpwnam_r returns */
 static const char *failing;		/* the one that fails */
 
 uid_t
@@ -42,6 +43,8 @@ getpwnam_r(const char *name, struct passwd *pw, char *buf, size_t n,
 
 	(void)n;
 	*found = NULL;
+	if (lookup_error != 0)
+		return lookup_error;
 	for (i = 0; known[i] != NULL; i++) {
 		if (strcmp(known[i], name) != 0)
 			continue;
@@ -239,6 +242,36 @@ a_half_change_is_none(void **state)
 	assert_int_equal(become("relay-auth", "uid"), -1);
 }
 
+static void
+a_directory_that_is_away_is_no_unknown_user(void **state)
+{
+	static const char *const users[] = { "anna", NULL };
+	static const int nobody[] = { ENOENT, ESRCH, EBADF, EPERM };
+	static const int away[] = { EIO, EMFILE, ENFILE, ENOMEM, ERANGE,
+	    EINTR, ECONNREFUSED };
+	struct identity who;
+	char home[16];
+	size_t i;
+
+	(void)state;
+	known = users;
+	assert_int_equal(identity_look_up("anna", &who, home, 16), 1);
+	assert_int_equal(who.uid, 100);
+	assert_string_equal(home, "/home");
+	assert_int_equal(identity_look_up("bert", &who, home, 16), 0);
+	for (i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
+		lookup_error = nobody[i];
+		assert_int_equal(identity_look_up("anna", &who, home, 16), 0);
+	}
+	for (i = 0; i < sizeof(away) / sizeof(away[0]); i++) {
+		lookup_error = away[i];
+		assert_int_equal(identity_look_up("anna", &who, home, 16),
+		    -1);
+		assert_false(identity_user("anna", &who, home, 16));
+	}
+	lookup_error = 0;
+}
+
 int
 main(void)
 {
@@ -250,6 +283,7 @@ main(void)
 		cmocka_unit_test(without_root_all_stay_who_they_are),
 		cmocka_unit_test(groups_are_left_before_the_user),
 		cmocka_unit_test(a_half_change_is_none),
+		cmocka_unit_test(a_directory_that_is_away_is_no_unknown_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,7 +233,7 @@ start(struct world *w)
 	};
 	struct strbuf b = STRBUF_INIT;
 	struct msg_role me = { .slot = 0, .instance = 1 };
-	struct msg_listen l = { LISTEN_CONTROL, 0 };
+	struct msg_listen l = { .kind = LISTEN_CONTROL };
 	uint64_t end = world_limit();
 	int fds[2];
 

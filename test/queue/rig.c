@@ -96,8 +96,18 @@ static int
 delivery_message(void *arg, struct port_message *m, struct err *e)
 {
 	struct rig_end *end = arg;
+	struct rig *r = end->rig;
+	struct rig_question *q;
 
-	return job_message(end->rig, end->port, m, e);
+	if (m->type != MSG_NEXT_HOP)
+		return job_message(r, end->port, m, e);
+	assert_true(r->n_hops < RIG_JOBS);
+	q = &r->hops[r->n_hops++];
+	q->port = end->port;
+	q->ref = m->ref;
+	q->open = true;
+	assert_int_equal(0, msg_next_hop_decode(m->data, &q->q));
+	return 0;
 }
 
 static void
@@ -137,7 +147,7 @@ listener_closed(void *arg, const struct err *why)
 static void
 answer_user(struct rig *r, const struct port_message *m)
 {
-	struct msg_local_done d = { r->user_status, "" };
+	struct msg_local_done d = { .exit_status = r->user_status };
 	struct strbuf b = STRBUF_INIT;
 	struct msg_local l;
 
@@ -339,6 +349,9 @@ rig_stop(struct rig *r)
 		strbuf_free(&r->jobs[i].body);
 	}
 	r->n_jobs = r->next = 0;
+	for (i = 0; i < r->n_hops; i++)
+		msg_next_hop_clear(&r->hops[i].q);
+	r->n_hops = r->next_hop = 0;
 }
 
 void
@@ -500,8 +513,8 @@ rig_job(struct rig *r)
 }
 
 static void
-answer(struct rig_job *j, enum job_class class, const uint16_t *codes,
-    const char *text)
+answer_as(struct rig_job *j, enum job_class class, const uint16_t *codes,
+    const char *text, uint8_t subject, const char *remote)
 {
 	struct msg_job_done d;
 	struct strbuf b = STRBUF_INIT;
@@ -516,7 +529,7 @@ answer(struct rig_job *j, enum job_class class, const uint16_t *codes,
 	d.full = j->full;
 	d.held = j->held;
 	if (class == JOB_SETTLED) {
-		d.remote = mem_strdup("mx.test[192.0.2.1]:25");
+		d.remote = mem_strdup(remote);
 		d.tls = mem_strdup("TLSv1.3 TLS_AES_256_GCM_SHA384");
 	}
 	d.n_rcpt = j->job.n_rcpt;
@@ -525,6 +538,7 @@ answer(struct rig_job *j, enum job_class class, const uint16_t *codes,
 		d.rcpt[i].index = j->job.rcpt[i].index;
 		d.rcpt[i].code = codes[i];
 		d.rcpt[i].status[0] = (uint8_t)(codes[i] / 100);
+		d.rcpt[i].status[1] = subject;
 		d.rcpt[i].text = mem_printf("%u %s", codes[i], text);
 	}
 	msg_job_done_encode(&b, &d);
@@ -533,6 +547,21 @@ answer(struct rig_job *j, enum job_class class, const uint16_t *codes,
 	j->open = false;
 	strbuf_free(&b);
 	msg_job_done_clear(&d);
+}
+
+static void
+answer(struct rig_job *j, enum job_class class, const uint16_t *codes,
+    const char *text)
+{
+	answer_as(j, class, codes, text, 0, "mx.test[192.0.2.1]:25");
+}
+
+void
+rig_answer_from(struct rig_job *j, uint16_t code, const char *text,
+    uint8_t subject, const char *remote)
+{
+	assert_int_equal(j->job.n_rcpt, 1);
+	answer_as(j, JOB_SETTLED, &code, text, subject, remote);
 }
 
 static void
@@ -656,6 +685,44 @@ rig_op(struct rig *r, void (*op)(struct queue *, uint64_t, queue_op_done *,
 	op(r->queue, id, op_done, &o);
 	rig_until(r, o.there);
 	return o.result;
+}
+
+/* ---- next hops ---- */
+
+struct rig_question *
+rig_hop(struct rig *r)
+{
+	rig_until(r, r->next_hop < r->n_hops);
+	return &r->hops[r->next_hop++];
+}
+
+static void
+answer_hop(struct rig_question *q, const struct msg_site *answer)
+{
+	struct strbuf b = STRBUF_INIT;
+
+	assert_true(q->open);
+	q->open = false;
+	msg_site_encode(&b, answer);
+	port_send_reply(q->port, MSG_SITE, q->ref, strbuf_slice(&b));
+	strbuf_free(&b);
+}
+
+void
+rig_answer_site(struct rig_question *q, const char *site, uint32_t ttl)
+{
+	answer_hop(q, &(struct msg_site){ .result = SITE_FOUND, .ttl = ttl,
+	    .site = (char *)(uintptr_t)site });
+}
+
+void
+rig_answer_no_site(struct rig_question *q, enum site_result result,
+    uint16_t code, uint8_t subject, uint8_t detail, const char *text)
+{
+	answer_hop(q, &(struct msg_site){ .result = (uint8_t)result,
+	    .ttl = 60, .code = code,
+	    .status = { (uint8_t)(code / 100), subject, detail },
+	    .text = (char *)(uintptr_t)text });
 }
 
 enum queue_op_result

@@ -36,6 +36,13 @@ struct rig_job {		/* what a delivery, or monitor, was given */
 	bool full;
 };
 
+struct rig_question {		/* where a domain's mail goes */
+	bool open;
+	struct port *port;
+	uint64_t ref;
+	struct msg_next_hop q;
+};
+
 struct rig_reply {		/* what a listener was answered */
 	bool there;
 	struct msg_done done;
@@ -54,6 +61,8 @@ struct rig {
 	bool listener_closed, delivery_closed, monitor_closed, ready;
 	struct rig_job jobs[RIG_JOBS];
 	size_t n_jobs, next;	/* next: the first that rig_job() gives */
+	struct rig_question hops[RIG_JOBS];
+	size_t n_hops, next_hop;
 	uint64_t next_id;
 	unsigned accused;	/* monitor was asked to end a peer; */
 	struct msg_peer bad;	/* the last of them */
@@ -112,9 +121,18 @@ struct rig_job *rig_job(struct rig *r);
 void rig_answer(struct rig_job *j, uint16_t code, const char *text);
 void rig_answer_class(struct rig_job *j, enum job_class class,
     const char *text);
+/* As if that server had said it. */
+void rig_answer_from(struct rig_job *j, uint16_t code, const char *text,
+    uint8_t subject, const char *remote);
 /* Codes one for each recipient, in order. */
 void rig_answer_each(struct rig_job *j, const uint16_t *codes);
 void rig_answer_local(struct rig_job *j, uint8_t exit_status);
+
+/* The next question for a next hop, and its answer: a site, or why not. */
+struct rig_question *rig_hop(struct rig *r);
+void rig_answer_site(struct rig_question *q, const char *site, uint32_t ttl);
+void rig_answer_no_site(struct rig_question *q, enum site_result result,
+    uint16_t code, uint8_t subject, uint8_t detail, const char *text);
 
 /* What the store says. */
 size_t rig_messages(struct rig *r);

@@ -401,26 +401,6 @@ an_unreachable_transport_hands_on_to_the_next(void **state)
 }
 
 static void
-without_a_route_it_waits(void **state)
-{
-	struct rig *r = rig_new("retry 10s\n");
-	struct record *rec;
-	uint64_t id;
-
-	(void)state;
-	id = rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
-	rig_until(r, store_counter(queue_store(r->queue), COUNT_DEFERRED)
-	    == 1);
-	rec = rig_record(r, id);
-	assert_int_equal(451, rec->rcpt[0].last_code);
-	assert_non_null(strstr(rec->rcpt[0].last_reply,
-	    "direct delivery is not supported yet"));
-	record_free(&rec);
-	rig_verify(r);
-	rig_free(&r);
-}
-
-static void
 discard_and_fail_are_settled_here(void **state)
 {
 	struct rig *r = rig_new("transport hole { discard }\n"
@@ -533,7 +513,6 @@ main(void)
 		cmocka_unit_test(a_sender_that_may_be_forged_is_not_told),
 		cmocka_unit_test(
 		    an_unreachable_transport_hands_on_to_the_next),
-		cmocka_unit_test(without_a_route_it_waits),
 		cmocka_unit_test(discard_and_fail_are_settled_here),
 		cmocka_unit_test(local_mail_goes_through_monitor),
 		cmocka_unit_test(local_mail_without_a_place_is_refused),

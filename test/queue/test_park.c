@@ -210,6 +210,67 @@ a_grant_that_is_gone_is_not_tried_again(void **state)
 	rig_free(&r);
 }
 
+/* What is refused was about the grant before. */
+static void
+a_login_during_an_attempt_counts(void **state)
+{
+	struct rig *r = rig_new(ONE "retry 1h\nprobe-auth 1h\n");
+	struct rig_job *j;
+
+	(void)state;
+	send_one(r);
+	j = rig_job(r);
+	park_credential(r->queue, "up");
+	rig_answer_class(j, JOB_CREDENTIAL, "invalid_grant: it is old");
+	j = rig_job(r);
+	assert_int_equal(QUEUE_PARKED, look(r, "up").state);
+	park_credential(r->queue, "up");
+	rig_answer_class(j, JOB_CREDENTIAL, "invalid_grant: this one too");
+	rig_answer(rig_job(r), 250, "ok");
+	gone(r);
+	assert_int_equal(QUEUE_OK, look(r, "up").state);
+	rig_free(&r);
+}
+
+static void
+a_login_tries_what_could_not_be_reached(void **state)
+{
+	struct rig *r = rig_new(ONE "retry 1h\nprobe 1h\n");
+
+	(void)state;
+	send_one(r);
+	rig_answer_class(rig_job(r), JOB_UNREACHABLE, "token endpoint: 503");
+	rig_until(r, look(r, "up").state == QUEUE_UNREACHABLE);
+	park_credential(r->queue, "another");
+	rig_settle(r);
+	assert_int_equal(1, r->n_jobs);
+	park_credential(r->queue, "up");
+	rig_answer(rig_job(r), 250, "ok");
+	gone(r);
+	rig_free(&r);
+}
+
+static void
+a_new_auth_tries_a_grant_that_is_gone_once(void **state)
+{
+	struct rig *r = rig_new(ONE "retry 1h\nprobe-auth 50ms\n");
+
+	(void)state;
+	park(r, "invalid_grant: the token was revoked");
+	park_auth(r->queue);
+	refuse(r, "invalid_grant: the token was revoked");
+	rig_settle(r);
+	assert_int_equal(0, look(r, "up").next_probe);
+	assert_int_equal(2, r->n_jobs);
+	rig_free(&r);
+	r = rig_new(ONE "retry 1h\nprobe-auth 1h\n");
+	park(r, "535 no");
+	park_auth(r->queue);
+	rig_settle(r);
+	assert_int_equal(1, r->n_jobs);
+	rig_free(&r);
+}
+
 static void
 a_reload_tries_what_is_parked(void **state)
 {
@@ -527,6 +588,22 @@ all_goes_out_when_the_network_is_back(void **state)
 	rig_free(&r);
 }
 
+static void
+it_is_looked_for_again_and_again(void **state)
+{
+	struct rig *r = rig_new(NET "probe 60ms\n");
+	int i;
+
+	(void)state;
+	send_one(r);
+	for (i = 0; i < 4; i++)
+		rig_answer_class(rig_job(r), JOB_OFFLINE, "no network");
+	rig_answer(rig_job(r), 250, "ok");
+	gone(r);
+	assert_int_equal(QUEUE_OK, look(r, "up").state);
+	rig_free(&r);
+}
+
 /* ---- expire ---- */
 
 static void
@@ -622,6 +699,9 @@ main(void)
 		cmocka_unit_test(a_wrong_password_is_shown_once),
 		cmocka_unit_test(a_credential_is_tried_by_its_own_steps),
 		cmocka_unit_test(a_grant_that_is_gone_is_not_tried_again),
+		cmocka_unit_test(a_login_during_an_attempt_counts),
+		cmocka_unit_test(a_login_tries_what_could_not_be_reached),
+		cmocka_unit_test(a_new_auth_tries_a_grant_that_is_gone_once),
 		cmocka_unit_test(a_reload_tries_what_is_parked),
 		cmocka_unit_test(a_retry_does_not_try_a_refused_credential),
 		cmocka_unit_test(
@@ -641,6 +721,7 @@ main(void)
 		cmocka_unit_test(
 		    without_a_network_all_wait_and_nothing_is_counted),
 		cmocka_unit_test(all_goes_out_when_the_network_is_back),
+		cmocka_unit_test(it_is_looked_for_again_and_again),
 		cmocka_unit_test(parked_mail_does_not_expire),
 		cmocka_unit_test(expire_max_ends_it_all_the_same),
 		cmocka_unit_test(a_clock_that_is_set_forward_expires_nothing),

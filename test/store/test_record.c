@@ -160,10 +160,42 @@ test_a_newer_record_is_told_from_a_damaged_one(void **state)
 
 	(void)state;
 	record_encode(r, &b);
-	b.p[2] = 2;
+	b.p[2] = 3;
 	seal(&b);
 	assert_null(record_decode(strbuf_slice(&b), &used, &e));
 	assert_int_equal(e.code, ENOTSUP);
+	record_free(&r);
+	strbuf_free(&b);
+}
+
+/* What an older program can read it shall. */
+static void
+test_a_domain_that_is_gone_makes_it_version_2(void **state)
+{
+	struct record *r = full_record(), *got;
+	struct strbuf b = STRBUF_INIT;
+	struct err e;
+	size_t used;
+
+	(void)state;
+	record_encode(r, &b);
+	assert_int_equal(b.p[2], 1);
+	got = record_decode(strbuf_slice(&b), &used, &e);
+	assert_true(got->rcpt[1].no_domain_since == 0);
+	record_free(&got);
+	strbuf_clear(&b);
+	r->rcpt[1].no_domain_since = 1795000000002;
+	record_encode(r, &b);
+	assert_int_equal(b.p[2], 2);
+	got = record_decode(strbuf_slice(&b), &used, &e);
+	assert_true(got->rcpt[0].no_domain_since == 0);
+	assert_true(got->rcpt[1].no_domain_since == 1795000000002);
+	record_free(&got);
+	/* Its fields are not those of version 1. */
+	b.p[2] = 1;
+	seal(&b);
+	assert_null(record_decode(strbuf_slice(&b), &used, &e));
+	assert_int_equal(e.code, EILSEQ);
 	record_free(&r);
 	strbuf_free(&b);
 }
@@ -251,6 +283,8 @@ main(void)
 		cmocka_unit_test(test_a_record_that_was_cut_off_is_damaged),
 		cmocka_unit_test(
 		    test_a_newer_record_is_told_from_a_damaged_one),
+		cmocka_unit_test(
+		    test_a_domain_that_is_gone_makes_it_version_2),
 		cmocka_unit_test(test_sealed_nonsense_is_refused),
 		cmocka_unit_test(test_what_is_due_attempted_and_pending),
 		cmocka_unit_test(

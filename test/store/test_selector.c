@@ -123,7 +123,7 @@ a_message_is_an_object(void **state)
 	struct record *r = message();
 	struct strbuf b = STRBUF_INIT;
 	struct json_writer w = json_to(&b);
-	struct record_outcome outcome = { 1, "TLSv1.3" };
+	struct record_outcome outcome = { 1, "TLSv1.3", "pass" };
 
 	(void)state;
 	assert_string_equal(record_status(r), "queued");
@@ -146,7 +146,8 @@ a_message_is_an_object(void **state)
 	w = json_to(&b);
 	record_json(&w, NULL, r, "delivered", 0, &outcome);
 	assert_non_null(strstr(b.p, "\"delivered_at\":"
-	    "\"1970-01-01T00:00:00.001Z\",\"tls\":\"TLSv1.3\"}]}"));
+	    "\"1970-01-01T00:00:00.001Z\",\"tls\":\"TLSv1.3\","
+	    "\"spf\":\"pass\"}]}"));
 	strbuf_free(&b);
 	record_free(&r);
 }

@@ -1,0 +1,185 @@
+/* What takes long is done beside the loop, and comes back into it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdatomic.h>
+#include <pthread.h>
+
+#include <cmocka.h>
+
+#include "auth/login_check.h"
+#include "auth/work.h"
+
+static struct loop *loop;
+static struct work_pool *pool;
+static pthread_t loops_thread;
+
+static int
+setup(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	loop = loop_new(&e);
+	pool = work_pool_new(loop);
+	loops_thread = pthread_self();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	work_pool_free(&pool);
+	loop_turn(loop, false);
+	loop_free(&loop);
+	return 0;
+}
+
+struct item {
+	struct work work;
+	_Atomic bool elsewhere;
+	int done;
+	bool ran;
+	struct item *again;		/* submitted by done() */
+};
+
+static void
+run(struct work *w)
+{
+	struct item *i = (struct item *)w;
+
+	i->elsewhere = !pthread_equal(pthread_self(), loops_thread);
+}
+
+static void
+done(struct work *w)
+{
+	struct item *i = (struct item *)w;
+
+	assert_true(pthread_equal(pthread_self(), loops_thread));
+	i->done++;
+	i->ran = w->ran;
+	if (i->again != NULL)
+		assert_int_equal(work_submit(pool, &i->again->work), 0);
+}
+
+static void
+it_runs_in_a_thread_and_ends_in_the_loop(void **state)
+{
+	struct item items[50] = { 0 }, more = { 0 };
+	int i, all = 0;
+
+	(void)state;
+	more.work = (struct work){ .run = run, .done = done };
+	items[49].again = &more;
+	for (i = 0; i < 50; i++) {
+		items[i].work = (struct work){ .run = run, .done = done };
+		assert_int_equal(work_submit(pool, &items[i].work), 0);
+	}
+	while (more.done == 0 || all < 50) {
+		loop_turn(loop, true);
+		for (all = i = 0; i < 50; i++)
+			all += items[i].done;
+	}
+	for (i = 0; i < 50; i++) {
+		assert_true(items[i].elsewhere);
+		assert_int_equal(items[i].done, 1);
+	}
+}
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+run_gate(struct work *w)
+{
+	(void)w;
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+}
+
+static void
+too_much_is_not_taken_and_nothing_is_lost_at_the_end(void **state)
+{
+	static struct item items[WORK_WAITING_MAX + 10];
+	int i, taken = 0;
+
+	(void)state;
+	pthread_mutex_lock(&gate);
+	for (i = 0; i < WORK_WAITING_MAX + 10; i++) {
+		items[i].work = (struct work){ .run = run_gate, .done = done };
+		taken += work_submit(pool, &items[i].work) == 0;
+	}
+	assert_in_range(taken, WORK_WAITING_MAX,
+	    WORK_WAITING_MAX + WORK_THREADS);
+	pthread_mutex_unlock(&gate);
+	work_pool_free(&pool);
+	for (i = 0; i < WORK_WAITING_MAX + 10; i++)
+		assert_int_equal(items[i].done, i < taken);
+}
+
+/* ---- passwords ---- */
+
+static int answers;
+static bool answer;
+
+static void
+on_checked(void *arg, bool good)
+{
+	(void)arg;
+	answers++;
+	answer = good;
+}
+
+static bool
+check(const char *hash, bool known, const char *password)
+{
+	struct conf_secret secret = { .kind = SECRET_HASH,
+	    .text = (char *)(uintptr_t)hash };
+
+	answers = 0;
+	assert_non_null(login_check_new(pool, &secret, known,
+	    slice_cstr(password), on_checked, NULL));
+	assert_int_equal(answers, 0);
+	while (answers == 0)
+		loop_turn(loop, true);
+	return answer;
+}
+
+static void
+a_password_is_checked_beside_the_loop(void **state)
+{
+	static const char hash[] = "$1$saltsalt$wCrc3hcrR95SV83Xh8Z.41";
+	struct conf_secret secret = { .kind = SECRET_HASH,
+	    .text = (char *)(uintptr_t)hash };
+	struct login_check *c;
+
+	(void)state;
+	assert_true(check(hash, true, "pencil"));
+	assert_false(check(hash, true, "pencils"));
+	assert_false(check(hash, false, "pencil"));
+	/* nobody waits any more */
+	answers = 0;
+	c = login_check_new(pool, &secret, true, SLICE_LIT("pencil"),
+	    on_checked, NULL);
+	login_check_drop(&c);
+	assert_null(c);
+	assert_true(check(hash, true, "pencil"));
+	work_pool_free(&pool);
+	assert_int_equal(answers, 1);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(it_runs_in_a_thread_and_ends_in_the_loop),
+		T(too_much_is_not_taken_and_nothing_is_lost_at_the_end),
+		T(a_password_is_checked_beside_the_loop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
