@@ -357,7 +357,12 @@ def test_a_hostile_server_is_told_of_and_does_nothing(daemon, says, status, word
 
 def test_those_who_test_may_leave_and_delivery_may_end(daemon, sink):
     """Nothing of it touches the mail."""
-    silent, s = Liar(lambda say, line: line()), sink()
+    connected = []
+
+    def listen(say, line):
+        connected.append(1)
+        line()
+    silent, s = Liar(listen), sink()
     d = daemon(f"transport dead {{ smarthost 127.0.0.1:{silent.port} }}\ntransport up {{ smarthost 127.0.0.1:{s.port} }}\nroute via up\n")
     queue, delivery = d.role("queue"), d.role("delivery")
     command = [str(BIN / "relayctl"), "-f", str(d.conf), "transport", "test", "dead"]
@@ -385,7 +390,9 @@ def test_those_who_test_may_leave_and_delivery_may_end(daemon, sink):
             assert b"delivery ended" in t.communicate(timeout=10)[1] and t.returncode == 69
         assert until(lambda: d.role("delivery") not in ([], delivery), 10)
         one_mail(2)
+        before = len(connected)
         tests += begin(2)
+        assert until(lambda: len(connected) == before + 2, 20)
         d.signal(signal.SIGHUP)
         for t in tests[-2:]:
             t.communicate(timeout=20)

@@ -732,7 +732,9 @@ class Login:
 
     def __init__(self, d, *args):
         self.proc = subprocess.Popen([str(BIN / "relayctl"), "-f", str(d.conf), "oauth", "login", *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, text=True, env=d.environment())
+                                     stderr=subprocess.PIPE, text=True, env=d.environment(),
+                                     # (who starts tests in the background has Ctrl-C ignored)
+                                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.said = ""
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()

@@ -14,7 +14,8 @@ from harness.daemon import free_port, until, work_dir
 PLACES = (pathlib.Path("/var/cache/smarthostd-peers"), pathlib.Path(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))) / "smarthostd-peers",
           pathlib.Path("/"))
 PROGRAM = next((p / "usr/sbin/exim4" for p in PLACES if (p / "usr/sbin/exim4").exists()), None)
-NEEDED = pytest.mark.skipif(PROGRAM is None or os.geteuid() != 0, reason="needs root, and exim4 (contrib/install-deps --test)")
+NEEDED = pytest.mark.skipif(PROGRAM is None or os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0,
+                            reason="needs root, mount namespaces, and exim4 (contrib/install-deps --test)")
 # It knows its user by name, whatever its configuration says: a view of its own on /etc/passwd and group has one.
 START = """mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && exec "$2" -C "$1/exim.conf" -bdf -q1s"""
 

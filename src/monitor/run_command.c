@@ -195,11 +195,14 @@ static void
 child_exec(const struct plan *p, const struct identity *who)
 {
 	sigset_t none;
+	int sig;
 
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	/* Whatever we, or who started us, had ignored. */
+	for (sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
 	if (dup2(p->in, STDIN_FILENO) < 0 ||
 	    dup2(p->out >= 0 ? p->out : p->said, STDOUT_FILENO) < 0 ||
 	    dup2(p->said, STDERR_FILENO) < 0)
