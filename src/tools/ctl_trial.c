@@ -73,7 +73,7 @@ trial_item(void *arg, struct slice json)
 static int
 down(struct ctl *c)
 {
-	int rc = ctl_load(c, ctl_file(c));
+	int rc = c->conf == NULL ? ctl_load(c, ctl_file(c)) : 0;
 
 	if (rc != 0)
 		return rc;
