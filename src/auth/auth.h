@@ -130,5 +130,8 @@ struct auth_answer {
 };
 void auth_answer_send(struct auth_peer *p, uint16_t type, uint64_t ref,
     const struct auth_answer *a);
+/* Answers a request of delivery with a reason and nothing else. */
+void auth_refuse(struct auth_peer *p, uint64_t ref,
+    enum auth_state state, const char *text);
 
 #endif

@@ -46,20 +46,9 @@ free_state(void *state)
 		c->hard->c = NULL;
 	sasl_client_destroy(&c->sasl);
 	free(c->binding_type);
-	if (c->binding.p != NULL)
-		mem_wipe(c->binding.p, c->binding.cap);
-	strbuf_free(&c->binding);
+	strbuf_wipe(&c->binding);
 	free(c->host);
 	free(c);
-}
-
-static void
-refuse(struct auth_peer *p, uint64_t ref, enum auth_state state,
-    const char *text)
-{
-	struct auth_answer a = { .state = (uint8_t)state, .text = text };
-
-	auth_answer_send(p, MSG_CRED_STEP, ref, &a);
 }
 
 /* Ends the exchange with a reason; why is not the exchange's own. */
@@ -68,7 +57,7 @@ give_up(struct auth_exchange *x, enum auth_state state, const char *why)
 {
 	char *text = mem_printf("AUTH: %s", why);
 
-	refuse(x->peer, x->ref, state, text);
+	auth_refuse(x->peer, x->ref, state, text);
 	free(text);
 	auth_exchange_free(&x);
 }
@@ -258,12 +247,12 @@ choose(struct auth_peer *p, const struct conf_transport *t,
 
 	choose_mechanism(&in, &choice);
 	if (choice.mechanism == NULL) {
-		refuse(p, ref, AUTH_NO_MECHANISM, choice.why);
+		auth_refuse(p, ref, AUTH_NO_MECHANISM, choice.why);
 		return;
 	}
 	c = new_credential(p, t, m, ref);
 	if (c == NULL) {
-		refuse(p, ref, AUTH_TEMPORARY, "too many exchanges");
+		auth_refuse(p, ref, AUTH_TEMPORARY, "too many exchanges");
 		return;
 	}
 	c->choice = choice;
@@ -293,7 +282,7 @@ start(struct auth_peer *p, const struct msg_cred *m, uint64_t ref,
 		return 0;
 	}
 	if (t == NULL || held(t) == 0)
-		refuse(p, ref, AUTH_NO_MECHANISM,
+		auth_refuse(p, ref, AUTH_NO_MECHANISM,
 		    "the transport has no username and password");
 	else
 		choose(p, t, m, ref);
@@ -312,7 +301,7 @@ next(struct auth_peer *p, const struct msg_cred *m, uint64_t ref)
 	}
 	c = x != NULL ? x->state : NULL;
 	if (c == NULL || c->sasl == NULL) {
-		refuse(p, ref, AUTH_TEMPORARY, "no such exchange");
+		auth_refuse(p, ref, AUTH_TEMPORARY, "no such exchange");
 		return;
 	}
 	x->ref = ref;

@@ -96,6 +96,14 @@ auth_answer_send(struct auth_peer *p, uint16_t type, uint64_t ref,
 
 	msg_auth_step_encode(&b, &step);
 	port_send_reply(p->port, type, ref, strbuf_slice(&b));
-	mem_wipe(b.p, b.n);
-	strbuf_free(&b);
+	strbuf_wipe(&b);
+}
+
+void
+auth_refuse(struct auth_peer *p, uint64_t ref,
+    enum auth_state state, const char *text)
+{
+	struct auth_answer a = { .state = (uint8_t)state, .text = text };
+
+	auth_answer_send(p, MSG_CRED_STEP, ref, &a);
 }

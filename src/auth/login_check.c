@@ -21,12 +21,8 @@ struct login_check {
 static void
 free_check(struct login_check *c)
 {
-	if (c->secret.text != NULL)
-		mem_wipe(c->secret.text, strlen(c->secret.text));
-	free(c->secret.text);
-	if (c->password.p != NULL)
-		mem_wipe(c->password.p, c->password.cap);
-	strbuf_free(&c->password);
+	mem_wipe_text(&c->secret.text);
+	strbuf_wipe(&c->password);
 	free(c);
 }
 

@@ -34,9 +34,7 @@ struct login {
 static void
 wipe_data(struct login *l)
 {
-	if (l->data.n > 0)
-		mem_wipe(l->data.p, l->data.n);
-	strbuf_free(&l->data);
+	strbuf_wipe(&l->data);
 }
 
 static void
@@ -172,9 +170,7 @@ begin(struct login *l)
 	l->begun = true;
 	auth_exchange_keep(x);
 	take(x, l->has_data, strbuf_slice(&data));
-	if (data.n > 0)
-		mem_wipe(data.p, data.n);
-	strbuf_free(&data);
+	strbuf_wipe(&data);
 }
 
 /* Nobody knows yet who it will say it is: all secrets of commands have to be

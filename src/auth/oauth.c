@@ -65,9 +65,9 @@ account_free(struct oauth_account *a)
 	oauth_fetch_stop(a);
 	while ((w = TAILQ_FIRST(&a->waits)) != NULL)
 		oauth_cancel(w);
-	oauth_wipe_text(&a->token);
-	oauth_wipe_text(&a->unsaved_over);
-	oauth_wipe(&a->unsaved);
+	mem_wipe_text(&a->token);
+	mem_wipe_text(&a->unsaved_over);
+	strbuf_wipe(&a->unsaved);
 	free(a->user);
 	free(a->scope);
 	free(a->endpoint);
@@ -241,7 +241,7 @@ oauth_got(struct oauth_account *a, struct oauth_result *r)
 	bool was_failing = oauth_is_stuck(a);
 	uint64_t now = clock_real_ms();
 
-	oauth_wipe_text(&a->token);
+	mem_wipe_text(&a->token);
 	a->token = r->token;
 	a->generation++;
 	a->expires = r->expires;

@@ -198,7 +198,7 @@ read_token(struct slice body, struct oauth_answer *a)
 		a->scope = NULL;
 	}
 	if (a->refresh_token != NULL && !is_token(a->refresh_token))
-		oauth_wipe_text(&a->refresh_token);
+		mem_wipe_text(&a->refresh_token);
 	if (is_token(a->access_token) && is_bearer(body)) {
 		a->class = OAUTH_GOT;
 		return;
@@ -273,8 +273,8 @@ oauth_answer_hide(struct oauth_answer *a, const char *secret)
 void
 oauth_answer_clear(struct oauth_answer *a)
 {
-	oauth_wipe_text(&a->access_token);
-	oauth_wipe_text(&a->refresh_token);
+	mem_wipe_text(&a->access_token);
+	mem_wipe_text(&a->refresh_token);
 	free(a->scope);
 	memset(a, 0, sizeof(*a));
 }
@@ -333,7 +333,7 @@ oauth_device_read(unsigned status, struct slice body, struct oauth_device *d,
 void
 oauth_device_clear(struct oauth_device *d)
 {
-	oauth_wipe_text(&d->device_code);
+	mem_wipe_text(&d->device_code);
 	free(d->user_code);
 	free(d->url);
 	free(d->url_complete);

@@ -45,8 +45,7 @@ say(struct oauth_call *c)
 {
 	strbuf_putc(&c->out, '\n');
 	conn_write(c->conn, c->out.p, c->out.n);
-	mem_wipe(c->out.p, c->out.n);
-	strbuf_clear(&c->out);
+	strbuf_wipe(&c->out);
 }
 
 static struct json_writer
@@ -312,8 +311,7 @@ oauth_call_take(struct auth *a, struct port_message *m, struct err *e)
 	}
 	if (m->fd >= 0)
 		begin(call_new(a, m->fd), &call);
-	if (call.url != NULL)
-		mem_wipe(call.url, strlen(call.url));
+	mem_wipe_text(&call.url);
 	msg_oauth_call_clear(&call);
 	return 0;
 }

@@ -154,7 +154,7 @@ oauth_target_clear(struct oauth_target *t)
 	free(t->device_url);
 	free(t->revoke_url);
 	free(t->client_id);
-	oauth_wipe_text(&t->client_secret);
+	mem_wipe_text(&t->client_secret);
 	free(t->proxy);
 	free(t->scope);
 	memset(t, 0, sizeof(*t));

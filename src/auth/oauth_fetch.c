@@ -50,7 +50,7 @@ fetch_free(struct oauth_fetch *f)
 	token_file_clear(&f->file);
 	oauth_target_clear(&f->target);
 	oauth_answer_clear(&f->answer);
-	oauth_wipe(&f->text);
+	strbuf_wipe(&f->text);
 	strbuf_free(&f->ca);
 	free(f);
 }
@@ -121,7 +121,7 @@ fetch_send(struct oauth_fetch *f, uint16_t type, struct slice text)
 		return false;
 	msg_token_encode(&b, &m);
 	port_send(monitor, type, f->ref, strbuf_slice(&b));
-	oauth_wipe(&b);
+	strbuf_wipe(&b);
 	return true;
 }
 
@@ -208,8 +208,8 @@ on_saved(void *arg, struct port_message *m)
 	f->locked = false;
 	if (d.state == TOKEN_OK) {
 		(void)FAULT("auth.token_saved");
-		oauth_wipe(&f->a->unsaved);
-		oauth_wipe_text(&f->a->unsaved_over);
+		strbuf_wipe(&f->a->unsaved);
+		mem_wipe_text(&f->a->unsaved_over);
 		if (f->answer.access_token == NULL)
 			oauth_fetch_restart(f);
 		else
@@ -237,11 +237,11 @@ fetch_save_answer(struct oauth_fetch *f)
 	/* Some send the old one back. */
 	if (f->answer.refresh_token != NULL && f->file.refresh_token != NULL &&
 	    strcmp(f->answer.refresh_token, f->file.refresh_token) == 0)
-		oauth_wipe_text(&f->answer.refresh_token);
+		mem_wipe_text(&f->answer.refresh_token);
 	c.refresh_token = f->answer.refresh_token;
 	(void)FAULT("auth.token_got");
 	token_file_update(strbuf_slice(&f->text), &c, &text);
-	oauth_wipe(&f->text);
+	strbuf_wipe(&f->text);
 	f->text = text;
 	save(f);
 }
@@ -312,8 +312,8 @@ saves_first(struct oauth_fetch *f)
 	if (a->unsaved_over == NULL || strcmp(a->unsaved_over,
 	    f->file.refresh_token) == 0)
 		return true;
-	oauth_wipe(&a->unsaved);
-	oauth_wipe_text(&a->unsaved_over);
+	strbuf_wipe(&a->unsaved);
+	mem_wipe_text(&a->unsaved_over);
 	return false;
 }
 
@@ -332,7 +332,7 @@ save_unsaved(struct oauth_fetch *f)
 		token_file_update(strbuf_slice(&f->text), &c, &text);
 	}
 	token_file_clear(&u);
-	oauth_wipe(&f->text);
+	strbuf_wipe(&f->text);
 	f->text = text;
 	save(f);
 }
@@ -520,7 +520,7 @@ begin(struct oauth_fetch *f)
 void
 oauth_fetch_restart(struct oauth_fetch *f)
 {
-	oauth_wipe(&f->text);
+	strbuf_wipe(&f->text);
 	strbuf_free(&f->ca);
 	token_file_clear(&f->file);
 	oauth_target_clear(&f->target);

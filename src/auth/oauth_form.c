@@ -133,20 +133,3 @@ oauth_challenge(struct slice verifier, struct strbuf *out)
 	SHA256((const unsigned char *)verifier.p, verifier.n, hash);
 	oauth_base64url(slice_of(hash, sizeof(hash)), out);
 }
-
-void
-oauth_wipe(struct strbuf *b)
-{
-	if (b->p != NULL)
-		mem_wipe(b->p, b->cap);
-	strbuf_free(b);
-}
-
-void
-oauth_wipe_text(char **text)
-{
-	if (*text != NULL)
-		mem_wipe(*text, strlen(*text));
-	free(*text);
-	*text = NULL;
-}

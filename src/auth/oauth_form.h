@@ -23,8 +23,4 @@ void oauth_random(struct strbuf *out);
 /* RFC 7636 4.2, S256. */
 void oauth_challenge(struct slice verifier, struct strbuf *out);
 
-/* Overwrites and frees. */
-void oauth_wipe(struct strbuf *b);
-void oauth_wipe_text(char **text);
-
 #endif

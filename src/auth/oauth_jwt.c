@@ -124,7 +124,7 @@ oauth_jwt_service(struct slice key_file, const char *scope,
 		uri = NULL;
 	}
 out:
-	oauth_wipe_text(&key);
+	mem_wipe_text(&key);
 	free(id);
 	free(email);
 	free(uri);

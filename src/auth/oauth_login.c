@@ -44,8 +44,8 @@ oauth_login_stop(struct oauth_login **lp)
 	oauth_target_clear(&l->target);
 	oauth_device_clear(&l->device);
 	oauth_answer_clear(&l->answer);
-	oauth_wipe_text(&l->verifier);
-	oauth_wipe_text(&l->state);
+	mem_wipe_text(&l->verifier);
+	mem_wipe_text(&l->state);
 	free(l->redirect);
 	strbuf_free(&l->ca);
 	free(l);
@@ -88,7 +88,7 @@ post(struct oauth_login *l, const char *url, struct strbuf *form,
 	};
 
 	l->call = http_start(l->a->o->env.http, &r, cb, l);
-	oauth_wipe(form);
+	strbuf_wipe(form);
 }
 
 static void
@@ -290,7 +290,7 @@ redeem(struct oauth_login *l, const char *code)
 	oauth_form_add(&form, "redirect_uri", l->redirect);
 	oauth_form_add(&form, "code_verifier", l->verifier);
 	/* Once: some take back what a code has brought when it comes again. */
-	oauth_wipe_text(&l->verifier);
+	mem_wipe_text(&l->verifier);
 	post(l, l->target.token_url, &form, on_token);
 }
 
@@ -349,7 +349,7 @@ oauth_login_answer(struct oauth_account *a, const char *url, struct err *e)
 	else if (rc == 0)
 		login_end(l, false, "the provider says: %s",
 		    printable(&said));
-	oauth_wipe(&code);
+	strbuf_wipe(&code);
 	strbuf_free(&said);
 	return rc;
 }
@@ -393,7 +393,7 @@ on_secret(void *arg, const char *value, const char *why)
 		login_end(l, false, "%s", why);
 		return;
 	}
-	oauth_wipe_text(&l->target.client_secret);
+	mem_wipe_text(&l->target.client_secret);
 	l->target.client_secret = mem_strdup(value);
 	login_begin(l);
 }

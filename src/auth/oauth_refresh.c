@@ -81,7 +81,7 @@ send_form(struct oauth_fetch *f, struct strbuf *form)
 		    "is not an https:// URL");
 	else
 		f->call = http_start(f->a->o->env.http, &r, on_answer, f);
-	oauth_wipe(form);
+	strbuf_wipe(form);
 }
 
 /* The certificate's assertion, or the secret where there is one.  A public
@@ -103,7 +103,7 @@ put_client(struct oauth_fetch *f, struct strbuf *form, struct err *e)
 	    f->target.token_url, clock_real_ms() / 1000, &jwt, e);
 	oauth_form_add(form, "client_assertion_type", CLIENT_ASSERTION);
 	oauth_form_add(form, "client_assertion", strbuf_cstr(&jwt));
-	oauth_wipe(&jwt);
+	strbuf_wipe(&jwt);
 	return rc;
 }
 
@@ -117,7 +117,7 @@ ask_with_client(struct oauth_fetch *f)
 	oauth_form_add(&form, "grant_type", app ? "client_credentials" :
 	    "refresh_token");
 	if (put_client(f, &form, &e) < 0) {
-		oauth_wipe(&form);
+		strbuf_wipe(&form);
 		fetch_failed(f, OAUTH_CONFIGURATION, 0, "%s", e.text);
 		return;
 	}
@@ -137,7 +137,7 @@ on_secret(void *arg, const char *value, const char *why)
 		fetch_failed(f, OAUTH_TEMPORARY, 0, "%s", why);
 		return;
 	}
-	oauth_wipe_text(&f->target.client_secret);
+	mem_wipe_text(&f->target.client_secret);
 	f->target.client_secret = mem_strdup(value);
 	ask_with_client(f);
 }
@@ -164,8 +164,8 @@ ask_as_service(struct oauth_fetch *f)
 		oauth_form_add(&form, "assertion", strbuf_cstr(&jwt));
 		send_form(f, &form);
 	}
-	oauth_wipe(&jwt);
-	oauth_wipe(&form);
+	strbuf_wipe(&jwt);
+	strbuf_wipe(&form);
 }
 
 static void

@@ -106,9 +106,9 @@ forget(struct oauth_revoke *r)
 	char why[200];
 
 	oauth_fetch_stop(a);
-	oauth_wipe_text(&a->token);
-	oauth_wipe(&a->unsaved);
-	oauth_wipe_text(&a->unsaved_over);
+	mem_wipe_text(&a->token);
+	strbuf_wipe(&a->unsaved);
+	mem_wipe_text(&a->unsaved_over);
 	snprintf(why, sizeof(why), "invalid_grant: it was revoked here: "
 	    "relayctl oauth login %.100s", a->t->name);
 	oauth_failed(a, OAUTH_LOGIN, 0, why);
@@ -149,7 +149,7 @@ tell_provider(struct oauth_revoke *r, const struct token_file *f)
 	q.body = strbuf_slice(&form);
 	q.ca = r->ca.n > 0 ? strbuf_slice(&r->ca) : slice_cstr(r->target.ca);
 	r->call = http_start(r->a->o->env.http, &q, on_answer, r);
-	oauth_wipe(&form);
+	strbuf_wipe(&form);
 }
 
 static void

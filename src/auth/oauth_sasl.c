@@ -8,21 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/scram.h"
 #include "base/json_reader.h"
-
-/* RFC 5801 4: `,` and `=` would end the name. */
-static void
-put_saslname(struct strbuf *out, const char *user)
-{
-	for (; *user != '\0'; user++) {
-		if (*user == ',')
-			strbuf_puts(out, "=2C");
-		else if (*user == '=')
-			strbuf_puts(out, "=3D");
-		else
-			strbuf_putc(out, *user);
-	}
-}
 
 void
 oauth_sasl_first(bool bearer, const char *user, const char *token,
@@ -34,7 +21,7 @@ oauth_sasl_first(bool bearer, const char *user, const char *token,
 		return;
 	}
 	strbuf_puts(out, "n,a=");
-	put_saslname(out, user);
+	scram_name_put(out, user);
 	strbuf_puts(out, ",\001");
 	if (host != NULL)
 		strbuf_printf(out, "host=%s\001", host);

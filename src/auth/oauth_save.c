@@ -50,7 +50,7 @@ send_monitor(struct oauth_login *l, uint16_t type, struct slice text)
 	m.lock = l->answer.access_token != NULL;
 	msg_token_encode(&b, &m);
 	port_send(monitor, type, l->ref, strbuf_slice(&b));
-	oauth_wipe(&b);
+	strbuf_wipe(&b);
 }
 
 static void
@@ -117,8 +117,8 @@ tell(struct oauth_login *l)
 		strbuf_printf(&text, "; granted: %s", a->scope);
 	strbuf_printf(&text, "; the token is good until %s and is refreshed "
 	    "by itself", clock_rfc3339(r.expires, when));
-	oauth_wipe(&a->unsaved);
-	oauth_wipe_text(&a->unsaved_over);
+	strbuf_wipe(&a->unsaved);
+	mem_wipe_text(&a->unsaved_over);
 	oauth_fetch_stop(a);
 	stuck = oauth_is_stuck(a);
 	oauth_got(a, &r);
@@ -181,7 +181,7 @@ on_file(void *arg, struct port_message *m)
 		d.text = slice_of("", 0);
 	token_file_update(d.text, &c, &text);
 	ask(l, MSG_TOKEN_WRITE, strbuf_slice(&text), on_saved);
-	oauth_wipe(&text);
+	strbuf_wipe(&text);
 }
 
 static void

@@ -40,8 +40,7 @@ auth_proxy_message(struct auth_peer *p, struct port_message *pm,
 	}
 	msg_proxy_secret_encode(&b, &answer);
 	port_send_reply(p->port, MSG_PROXY_SECRET, pm->ref, strbuf_slice(&b));
-	mem_wipe(b.p, b.n);
-	strbuf_free(&b);
+	strbuf_wipe(&b);
 	msg_proxy_login_clear(&m);
 	return 0;
 }

@@ -104,14 +104,6 @@ sasl_server_create(const struct sasl_server_options *o)
 	return s;
 }
 
-static void
-wipe(struct strbuf *b)
-{
-	if (b->p != NULL)
-		mem_wipe(b->p, b->cap);
-	strbuf_free(b);
-}
-
 void
 sasl_server_destroy(struct sasl_server **sp)
 {
@@ -120,9 +112,9 @@ sasl_server_destroy(struct sasl_server **sp)
 	if (s == NULL)
 		return;
 	scram_server_free(&s->scram);
-	wipe(&s->challenge);
-	wipe(&s->name);
-	wipe(&s->password);
+	strbuf_wipe(&s->challenge);
+	strbuf_wipe(&s->name);
+	strbuf_wipe(&s->password);
 	free(s);
 	*sp = NULL;
 }

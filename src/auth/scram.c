@@ -103,9 +103,7 @@ scram_octets(struct slice text, unsigned char *to, size_t max, size_t *n)
 		*n = b.n;
 		rc = 0;
 	}
-	if (b.n > 0)
-		mem_wipe(b.p, b.n);
-	strbuf_free(&b);
+	strbuf_wipe(&b);
 	return rc;
 }
 

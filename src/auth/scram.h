@@ -64,7 +64,7 @@ bool scram_stored_parse(const char *text, struct scram_stored *out);
 bool scram_attribute(struct slice *s, char letter, struct slice *value);
 /* base64 of at most max octets; -1: it is none, or too long. */
 int scram_octets(struct slice text, unsigned char *to, size_t max, size_t *n);
-/* Appends the name with , and = escaped. */
+/* Appends the name with , and = escaped (RFC 5801 4, saslname). */
 void scram_name_put(struct strbuf *b, const char *name);
 /* Undoes that; -1: it holds what no escaping leaves, or a NUL, or is empty
  * or too long. */

@@ -61,14 +61,6 @@ scram_client_new(const struct scram_hash *hash, char gs2,
 	return c;
 }
 
-static void
-wipe(struct strbuf *b)
-{
-	if (b->p != NULL)
-		mem_wipe(b->p, b->cap);
-	strbuf_free(b);
-}
-
 void
 scram_client_free(struct scram_client **cp)
 {
@@ -76,11 +68,11 @@ scram_client_free(struct scram_client **cp)
 
 	if (c == NULL)
 		return;
-	wipe(&c->header);
-	wipe(&c->first);
-	wipe(&c->message);
-	wipe(&c->out);
-	wipe(&c->password);
+	strbuf_wipe(&c->header);
+	strbuf_wipe(&c->first);
+	strbuf_wipe(&c->message);
+	strbuf_wipe(&c->out);
+	strbuf_wipe(&c->password);
 	mem_wipe(c, sizeof(*c));
 	free(c);
 	*cp = NULL;

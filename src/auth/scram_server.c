@@ -43,14 +43,6 @@ scram_server_new(const struct scram_server_options *o)
 	return s;
 }
 
-static void
-wipe(struct strbuf *b)
-{
-	if (b->p != NULL)
-		mem_wipe(b->p, b->cap);
-	strbuf_free(b);
-}
-
 void
 scram_server_free(struct scram_server **sp)
 {
@@ -61,13 +53,13 @@ scram_server_free(struct scram_server **sp)
 		return;
 	for (i = 0; i < s->n_bindings; i++) {
 		free(s->bindings[i].type);
-		wipe(&s->bindings[i].data);
+		strbuf_wipe(&s->bindings[i].data);
 	}
-	wipe(&s->name);
-	wipe(&s->expected);
-	wipe(&s->nonce);
-	wipe(&s->message);
-	wipe(&s->out);
+	strbuf_wipe(&s->name);
+	strbuf_wipe(&s->expected);
+	strbuf_wipe(&s->nonce);
+	strbuf_wipe(&s->message);
+	strbuf_wipe(&s->out);
 	mem_wipe(s, sizeof(*s));
 	free(s);
 	*sp = NULL;
@@ -133,7 +125,7 @@ client_first(struct scram_server *s, struct slice in)
 	else if (scram_attribute(&authzid, 'a', &name) &&
 	    scram_name_get(name, &as) == 0)
 		good = slice_eq(strbuf_slice(&as), strbuf_slice(&s->name));
-	wipe(&as);
+	strbuf_wipe(&as);
 	return good;
 }
 
@@ -164,7 +156,7 @@ bound(const struct scram_server *s, struct slice c)
 
 	good = base64_decode(c, &raw) == 0 &&
 	    slice_eq(strbuf_slice(&raw), strbuf_slice(&s->expected));
-	wipe(&raw);
+	strbuf_wipe(&raw);
 	return good;
 }
 

@@ -44,9 +44,7 @@ secret_source_new(void)
 static void
 set_value(struct secret *k, struct slice value)
 {
-	if (k->value != NULL)
-		mem_wipe(k->value, strlen(k->value));
-	free(k->value);
+	mem_wipe_text(&k->value);
 	k->value = value.p != NULL ? slice_dup(value) : NULL;
 	k->at = clock_mono_ms();
 }

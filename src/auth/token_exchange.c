@@ -38,22 +38,13 @@ free_state(void *state)
 	free(t);
 }
 
-static void
-refuse(struct auth_peer *p, uint64_t ref, enum auth_state state,
-    const char *text)
-{
-	struct auth_answer a = { .state = (uint8_t)state, .text = text };
-
-	auth_answer_send(p, MSG_CRED_STEP, ref, &a);
-}
-
 /* Delivery is answered in time, whatever the provider does. */
 static void
 on_late(void *arg)
 {
 	struct auth_exchange *x = arg;
 
-	refuse(x->peer, x->ref, AUTH_TEMPORARY,
+	auth_refuse(x->peer, x->ref, AUTH_TEMPORARY,
 	    "the provider's token endpoint does not answer in time");
 	auth_exchange_free(&x);
 }
@@ -78,7 +69,7 @@ show(struct token_exchange *t, const struct oauth_token *token)
 	    tr->n_hosts == 1 ? tr->hosts[0].port : 0, &out);
 	a.data = strbuf_slice(&out);
 	auth_answer_send(x->peer, MSG_CRED_STEP, x->ref, &a);
-	oauth_wipe(&out);
+	strbuf_wipe(&out);
 	auth_exchange_keep(x);
 }
 
@@ -93,7 +84,7 @@ on_token(void *arg, const struct oauth_token *token,
 		show(t, token);
 		return;
 	}
-	refuse(x->peer, x->ref, f->class == OAUTH_TEMPORARY ?
+	auth_refuse(x->peer, x->ref, f->class == OAUTH_TEMPORARY ?
 	    AUTH_TEMPORARY : AUTH_REFUSED, f->text);
 	auth_exchange_free(&x);
 }
@@ -116,12 +107,12 @@ token_exchange_start(struct auth_peer *p, struct oauth_account *account,
 
 	choose_mechanism(&in, &choice);
 	if (choice.mechanism == NULL) {
-		refuse(p, ref, AUTH_NO_MECHANISM, choice.why);
+		auth_refuse(p, ref, AUTH_NO_MECHANISM, choice.why);
 		return;
 	}
 	x = auth_exchange_new(p, m->session);
 	if (x == NULL) {
-		refuse(p, ref, AUTH_TEMPORARY, "too many exchanges");
+		auth_refuse(p, ref, AUTH_TEMPORARY, "too many exchanges");
 		return;
 	}
 	x->ref = ref;
@@ -146,7 +137,7 @@ token_exchange_next(struct auth_exchange *x, const struct msg_cred *m,
 
 	x->ref = ref;
 	if (t->generation == 0 || t->said) {
-		refuse(x->peer, ref, AUTH_TEMPORARY,
+		auth_refuse(x->peer, ref, AUTH_TEMPORARY,
 		    "AUTH: a challenge that nobody waits for");
 		auth_exchange_free(&x);
 		return;

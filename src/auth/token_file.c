@@ -19,9 +19,9 @@
 void
 token_file_clear(struct token_file *f)
 {
-	oauth_wipe_text(&f->refresh_token);
-	oauth_wipe_text(&f->access_token);
-	oauth_wipe_text(&f->client_secret);
+	mem_wipe_text(&f->refresh_token);
+	mem_wipe_text(&f->access_token);
+	mem_wipe_text(&f->client_secret);
 	free(f->user);
 	free(f->client_id);
 	free(f->token_endpoint);

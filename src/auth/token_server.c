@@ -237,8 +237,7 @@ answer(struct client *c, const struct oauth_token *t)
 	strbuf_puts(&b, "\001\001");
 	(void)FAULT("auth.token_server.answer");
 	conn_write(c->conn, b.p, b.n);
-	mem_wipe(b.p, b.cap);
-	strbuf_free(&b);
+	strbuf_wipe(&b);
 	tell(c, "answered", NULL);
 	client_end(c, true);
 }

@@ -107,6 +107,15 @@ mem_wipe(void *p, size_t n)
 	explicit_bzero(p, n);
 }
 
+void
+mem_wipe_text(char **text)
+{
+	if (*text != NULL)
+		mem_wipe(*text, strlen(*text));
+	free(*text);
+	*text = NULL;
+}
+
 void *
 mem_push(void *items_ptr, size_t *count, size_t size)
 {

@@ -18,6 +18,8 @@ char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Overwrites n octets in a way that the compiler keeps (secrets). */
 void mem_wipe(void *p, size_t n);
+/* The same of a text, which is then freed; it may be NULL and is so after. */
+void mem_wipe_text(char **text);
 
 /* Appends room for one element of the size to a growing array and returns
  * the new, zeroed element.  *items is the array, *count its length; capacity

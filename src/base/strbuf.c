@@ -121,6 +121,14 @@ strbuf_free(struct strbuf *b)
 	*b = (struct strbuf)STRBUF_INIT;
 }
 
+void
+strbuf_wipe(struct strbuf *b)
+{
+	if (b->p != NULL)
+		mem_wipe(b->p, b->cap);
+	strbuf_free(b);
+}
+
 char *
 strbuf_take(struct strbuf *b)
 {

@@ -31,6 +31,7 @@ char *strbuf_room(struct strbuf *b, size_t n);
 void strbuf_drop(struct strbuf *b, size_t n);
 void strbuf_clear(struct strbuf *b);			/* keeps the memory */
 void strbuf_free(struct strbuf *b);			/* and is empty again */
+void strbuf_wipe(struct strbuf *b);	/* strbuf_free, of a secret */
 /* Hands the memory over; the caller frees.  "" when empty, never NULL. */
 char *strbuf_take(struct strbuf *b);
 const char *strbuf_cstr(const struct strbuf *b);

@@ -223,7 +223,5 @@ set_login_file(struct build *b, void *obj, const struct conf_stmt *s,
 		while (login_file_next(&rest, &number, &line))
 			take_line(b, obj, s, path, &line);
 	}
-	if (text.n > 0)
-		mem_wipe(text.p, text.n);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 }

@@ -151,9 +151,7 @@ check_token_file(struct build *b, const struct conf_stmt *s, const char *path)
 	else if (!json_member_find(strbuf_slice(&text), "refresh_token", &m) ||
 	    m.type != JSON_STRING)
 		build_error(b, s, NULL, "%s has no refresh_token", path);
-	if (text.n > 0)
-		mem_wipe(text.p, text.n);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 }
 
 static void

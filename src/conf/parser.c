@@ -311,9 +311,7 @@ parse_file(struct parser *ps, const char *path, const struct conf_stmt *from,
 		parse_block(ps, &lx, parent, depth);
 		ps->n_open--;
 	}
-	if (text.n > 0)
-		mem_wipe(text.p, text.n);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 	return rc;
 }
 

@@ -53,9 +53,7 @@ conf_secret_file(const struct conf_tree *tree, const char *path,
 		strbuf_add(out, text.p, n);
 		rc = 0;
 	}
-	if (text.n > 0)
-		mem_wipe(text.p, text.n);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 	return rc;
 }
 
@@ -97,9 +95,7 @@ check_secret_text(struct build *b, const struct conf_stmt *s, const char *path)
 	if (b->notes->n_errors == before && b->check_files &&
 	    conf_secret_file(b->tree, path, &text, &e) == -1)
 		build_error(b, s, NULL, "%s", e.text);
-	if (text.n > 0)
-		mem_wipe(text.p, text.n);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 }
 
 /* The line can be split, and its program is there. */

@@ -78,9 +78,7 @@ put_file(struct encoder *en, const struct conf_stmt *s,
 		rc = err_set(en->e, -1, "%s: holds a NUL", path);
 	else
 		put_word(en, strbuf_cstr(&text), true);
-	if (text.n > 0)
-		mem_wipe(text.p, text.n);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 	return rc;
 }
 
@@ -92,9 +90,7 @@ put_secret_file(struct encoder *en, const char *path)
 
 	if (rc == 0)
 		put_word(en, strbuf_cstr(&text), true);
-	if (text.n > 0)
-		mem_wipe(text.p, text.n);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 	return rc;
 }
 
@@ -309,9 +305,7 @@ read_logins(struct encoder *en, const struct conf_stmt *s)
 		else
 			add_login(en, s, &line);
 	}
-	if (text.n > 0)
-		mem_wipe(text.p, text.n);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 	return rc;
 }
 

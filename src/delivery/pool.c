@@ -197,11 +197,7 @@ pool_host_failed(struct pool *p, size_t host, struct job *j,
 		log_str("text", text);
 		log_end();
 	}
-	j->tried |= UINT64_C(1) << host;
-	if (j->why.n < 2048)
-		strbuf_printf(&j->why, "%s%s", j->why.n > 0 ? "; " : "",
-		    text);
-	pool_take_back(p, j);
+	pool_host_unclear(p, host, j, text);
 }
 
 void

@@ -34,22 +34,6 @@ struct spf_note {
 
 /* ---- addresses ---- */
 
-static bool
-from_sockaddr(const struct sockaddr_storage *sa, struct mail_literal *ip)
-{
-	memset(ip, 0, sizeof(*ip));
-	ip->family = sa->ss_family;
-	if (sa->ss_family == AF_INET)
-		memcpy(ip->addr, &((const struct sockaddr_in *)(const void *)
-		    sa)->sin_addr, 4);
-	else if (sa->ss_family == AF_INET6)
-		memcpy(ip->addr, &((const struct sockaddr_in6 *)(const void *)
-		    sa)->sin6_addr, 16);
-	else
-		return false;
-	return true;
-}
-
 /* Of a local network, or of a provider's own (RFC 1918, 4193, 6598): the world
  * sees another one. */
 static bool
@@ -87,7 +71,7 @@ add_remote_addresses(struct session *s)
 		    AF_INET6 : AF_INET;
 	for (i = 0; i < list->n; i++)
 		if (sockaddr_from_ip(slice_cstr(list->v[i]), 0, &sa) &&
-		    from_sockaddr(&sa, &ip) &&
+		    mail_literal_from((struct sockaddr *)&sa, &ip) &&
 		    (family == 0 || ip.family == family))
 			add(s, &ip);
 }
@@ -107,7 +91,7 @@ session_spf_addresses(struct session *s)
 		return;
 	}
 	if (getsockname(s->fd, (struct sockaddr *)&sa, &len) == 0 &&
-	    from_sockaddr(&sa, &ip) &&
+	    mail_literal_from((struct sockaddr *)&sa, &ip) &&
 	    (t->source_address.n > 0 || !is_private(&ip)))
 		add(s, &ip);
 }

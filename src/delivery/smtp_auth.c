@@ -25,14 +25,6 @@
 
 static void ask(struct smtp_client *c, uint16_t type, struct slice data);
 
-static void
-wipe(struct strbuf *b)
-{
-	if (b->p != NULL)
-		mem_wipe(b->p, b->cap);
-	strbuf_free(b);
-}
-
 /* ---- the exchange's life ---- */
 
 /* The one that was asked first is still there. */
@@ -57,7 +49,7 @@ drop_as(struct smtp_client *c, uint16_t type)
 		port_send(c->env->auth, type, 0, strbuf_slice(&b));
 		strbuf_free(&b);
 	}
-	wipe(&s->held);
+	strbuf_wipe(&s->held);
 	free(s->text);
 	memset(s, 0, sizeof(*s));
 }
@@ -110,7 +102,7 @@ send_line(struct smtp_client *c, struct strbuf *b)
 	c->hide = true;
 	client_write(c, strbuf_slice(b), 1);
 	c->hide = false;
-	wipe(b);
+	strbuf_wipe(b);
 }
 
 /* Ends the exchange with the server; its reply ends the session. */
@@ -146,7 +138,7 @@ send_start(struct smtp_client *c, const struct msg_auth_step *m)
 			strbuf_add_slice(&c->sasl.held, strbuf_slice(&ir));
 		}
 	}
-	wipe(&ir);
+	strbuf_wipe(&ir);
 	send_line(c, &b);
 }
 
@@ -266,7 +258,7 @@ ask(struct smtp_client *c, uint16_t type, struct slice data)
 	msg_cred_encode(&b, &m);
 	s->ref = port_request(c->env->auth, ANSWER_MS, on_answer, c);
 	port_send(c->env->auth, type, s->ref, strbuf_slice(&b));
-	wipe(&b);
+	strbuf_wipe(&b);
 }
 
 /* ---- between us and the server ---- */
@@ -285,7 +277,7 @@ on_challenge(struct smtp_client *c)
 	if (s->has_held) {
 		s->has_held = false;
 		strbuf_add_slice(&b, strbuf_slice(&s->held));
-		wipe(&s->held);
+		strbuf_wipe(&s->held);
 		send_line(c, &b);
 		return;
 	}
@@ -298,7 +290,7 @@ on_challenge(struct smtp_client *c)
 		    "no credential at present: auth was restarted");
 	else
 		ask(c, MSG_CRED_NEXT, strbuf_slice(&b));
-	wipe(&b);
+	strbuf_wipe(&b);
 }
 
 void

@@ -164,9 +164,7 @@ call_free(struct http_call *h)
 	if (h->body != NULL)
 		mem_wipe(h->body, h->body_n);
 	free(h->body);
-	if (h->in.p != NULL)
-		mem_wipe(h->in.p, h->in.cap);
-	strbuf_free(&h->in);
+	strbuf_wipe(&h->in);
 	free(h->url);
 	free(h->proxy);
 	free(h);

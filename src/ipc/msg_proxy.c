@@ -69,10 +69,8 @@ msg_proxy_secret_decode(struct slice s, struct msg_proxy_secret *m)
 void
 msg_proxy_secret_clear(struct msg_proxy_secret *m)
 {
-	if (m->password != NULL)
-		mem_wipe(m->password, strlen(m->password));
 	free(m->username);
-	free(m->password);
+	mem_wipe_text(&m->password);
 	free(m->text);
 	memset(m, 0, sizeof(*m));
 }

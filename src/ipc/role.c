@@ -56,9 +56,7 @@ role_view(struct role_base *r, struct port_message *m, struct err *e)
 	rc = r->ops->view != NULL ?
 	    r->ops->view(r->arg, strbuf_slice(&b), e) : 0;
 out:
-	if (b.n > 0)
-		mem_wipe(b.p, b.n);
-	strbuf_free(&b);
+	strbuf_wipe(&b);
 	if (m->fd >= 0)
 		close(m->fd);
 	return rc;

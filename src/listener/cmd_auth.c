@@ -232,12 +232,8 @@ forward(struct session *s, const char *mechanism, bool has_data,
 	port_send(auth, mechanism != NULL ? MSG_AUTH_START : MSG_AUTH_NEXT,
 	    ref, strbuf_slice(&msg));
 out:
-	if (raw.n > 0)
-		mem_wipe(raw.p, raw.n);
-	if (msg.n > 0)
-		mem_wipe(msg.p, msg.n);
-	strbuf_free(&raw);
-	strbuf_free(&msg);
+	strbuf_wipe(&raw);
+	strbuf_wipe(&msg);
 }
 
 void

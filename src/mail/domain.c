@@ -221,3 +221,19 @@ mail_domain_within(struct slice name, struct slice parent)
 	return memcmp(name.p + cut, parent.p, parent.n) == 0 &&
 	    (cut == 0 || name.p[cut - 1] == '.');
 }
+
+bool
+mail_literal_from(const struct sockaddr *sa, struct mail_literal *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->family = sa->sa_family;
+	if (sa->sa_family == AF_INET)
+		memcpy(out->addr, &((const struct sockaddr_in *)(const void *)
+		    sa)->sin_addr, 4);
+	else if (sa->sa_family == AF_INET6)
+		memcpy(out->addr, &((const struct sockaddr_in6 *)(const void *)
+		    sa)->sin6_addr, 16);
+	else
+		return false;
+	return true;
+}

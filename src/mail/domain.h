@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/slice.h"
 
@@ -33,6 +34,8 @@ bool mail_domain_valid_utf8(struct slice in);
 /* [192.0.2.1] and [IPv6:2001:db8::1]; also [2001:db8::1], which is wrong but
  * common.  False: no literal of these, *out untouched. */
 bool mail_literal_parse(struct slice in, struct mail_literal *out);
+/* Of a socket's address; false: it is of no Internet protocol. */
+bool mail_literal_from(const struct sockaddr *sa, struct mail_literal *out);
 /* Starts with a bracket: meant to be a literal, valid or not. */
 static inline bool
 mail_domain_is_literal(struct slice in)

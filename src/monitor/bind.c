@@ -122,22 +122,21 @@ bind_one(struct monitor *m, uint8_t kind, uint32_t index, const char *name,
 	return 0;
 }
 
+/* All addresses that the name of a directive's socket stands for. */
 static int
-bind_listen(struct monitor *m, const struct conf_listen *l, uint32_t index,
-    struct socket_bound **out, size_t *n, struct err *e)
+bind_name(struct monitor *m, uint8_t kind, uint32_t index,
+    const char *directive, const char *name, struct socket_bound **out,
+    size_t *n, struct err *e)
 {
 	struct sockaddr_storage sa[2];
 	char text[SOCKADDR_TEXT_MAX];
 	size_t count, i;
 
-	if (l->is_unix)
-		return bind_one(m, LISTEN_SMTP, index, l->path, NULL, out, n,
-		    e);
-	if (sockaddr_parse(slice_cstr(l->name), 0, sa, &count, e) < 0)
-		return err_prefix(e, "listen %s", l->name);
+	if (sockaddr_parse(slice_cstr(name), 0, sa, &count, e) < 0)
+		return err_prefix(e, "%s %s", directive, name);
 	for (i = 0; i < count; i++) {
-		if (bind_one(m, LISTEN_SMTP, index,
-		    sockaddr_text(&sa[i], text), &sa[i], out, n, e) == 0)
+		if (bind_one(m, kind, index, sockaddr_text(&sa[i], text),
+		    &sa[i], out, n, e) == 0)
 			continue;
 		/* A machine without IPv6 may still say `*:25`. */
 		if (count == 2 && sa[i].ss_family == AF_INET6 &&
@@ -146,6 +145,16 @@ bind_listen(struct monitor *m, const struct conf_listen *l, uint32_t index,
 		return -1;
 	}
 	return 0;
+}
+
+static int
+bind_listen(struct monitor *m, const struct conf_listen *l, uint32_t index,
+    struct socket_bound **out, size_t *n, struct err *e)
+{
+	if (l->is_unix)
+		return bind_one(m, LISTEN_SMTP, index, l->path, NULL, out, n,
+		    e);
+	return bind_name(m, LISTEN_SMTP, index, "listen", l->name, out, n, e);
 }
 
 /* Of the socket itself: in a directory of somebody else's the name may lead
@@ -195,28 +204,6 @@ bind_token(struct monitor *m, const struct conf_token_server *t,
 	return give(t, e);
 }
 
-static int
-bind_metrics(struct monitor *m, const char *name, struct socket_bound **out,
-    size_t *n, struct err *e)
-{
-	struct sockaddr_storage sa[2];
-	char text[SOCKADDR_TEXT_MAX];
-	size_t count, i;
-
-	if (sockaddr_parse(slice_cstr(name), 0, sa, &count, e) < 0)
-		return err_prefix(e, "metrics %s", name);
-	for (i = 0; i < count; i++) {
-		if (bind_one(m, LISTEN_METRICS, 0, sockaddr_text(&sa[i],
-		    text), &sa[i], out, n, e) == 0)
-			continue;
-		if (count == 2 && sa[i].ss_family == AF_INET6 &&
-		    (e->code == EAFNOSUPPORT || e->code == EADDRNOTAVAIL))
-			continue;
-		return -1;
-	}
-	return 0;
-}
-
 int
 bind_all(struct monitor *m, const struct conf *conf,
     struct socket_bound **out, size_t *n, struct err *e)
@@ -239,7 +226,8 @@ bind_all(struct monitor *m, const struct conf *conf,
 		rc = bind_token(m, &conf->token_servers[i], conf->group,
 		    i, out, n, e);
 	if (rc == 0 && conf->metrics != NULL)
-		rc = bind_metrics(m, conf->metrics, out, n, e);
+		rc = bind_name(m, LISTEN_METRICS, 0, "metrics", conf->metrics,
+		    out, n, e);
 	if (rc < 0) {
 		bind_close(*out, *n, m->sockets, m->n_sockets);
 		*out = NULL;

@@ -157,12 +157,8 @@ certificate_keep(const struct conf *conf, struct conf_tree *tree,
 out:
 	if (rc < 0)
 		err_prefix(e, "certificate auto");
-	if (old.n > 0)
-		mem_wipe(old.p, old.n);
-	if (made.n > 0)
-		mem_wipe(made.p, made.n);
-	strbuf_free(&old);
-	strbuf_free(&made);
+	strbuf_wipe(&old);
+	strbuf_wipe(&made);
 	free(path);
 	return rc;
 }

@@ -43,8 +43,7 @@ answer(struct monitor *m, uint32_t slot, uint64_t ref, bool ok,
 			port_send_reply(p->port, MSG_SECRET_DONE, ref,
 			    strbuf_slice(&b));
 	}
-	mem_wipe(b.p, b.n);
-	strbuf_free(&b);
+	strbuf_wipe(&b);
 }
 
 static void

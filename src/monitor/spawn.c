@@ -216,9 +216,7 @@ process_tell_view(struct process *p, struct err *e)
 
 	if (conf_view_encode(p->m->tree, view_of(p->role), &view, e) == 0)
 		fd = sealed(strbuf_slice(&view), e);
-	if (view.n > 0)
-		mem_wipe(view.p, view.n);
-	strbuf_free(&view);
+	strbuf_wipe(&view);
 	if (fd < 0)
 		return -1;
 	if (p->role == ROLE_QUEUE && p->m->conf->group != NULL)

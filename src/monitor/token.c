@@ -253,8 +253,7 @@ answer(struct process *p, uint64_t ref, enum token_state state,
 	else
 		port_send_reply(p->port, MSG_TOKEN_DONE, ref,
 		    strbuf_slice(&b));
-	mem_wipe(b.p, b.n);
-	strbuf_free(&b);
+	strbuf_wipe(&b);
 }
 
 static int
@@ -322,9 +321,7 @@ do_read(struct process *p, uint64_t ref, const struct msg_token *t,
 	else
 		opened_close(&o);
 out:
-	if (text.p != NULL)
-		mem_wipe(text.p, text.cap);
-	strbuf_free(&text);
+	strbuf_wipe(&text);
 }
 
 /* ---- replacing ---- */

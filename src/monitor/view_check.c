@@ -135,9 +135,7 @@ check_role(struct check *c, const struct conf_tree *tree, enum conf_role role)
 
 	if (conf_view_encode(tree, role, &view, &e) == 0)
 		conf = conf_view_decode(strbuf_slice(&view), role, &e);
-	if (view.n > 0)
-		mem_wipe(view.p, view.n);
-	strbuf_free(&view);
+	strbuf_wipe(&view);
 	if (conf == NULL) {
 		/* it names FILE:LINE itself */
 		strbuf_printf(c->out, "%s\n", e.text);

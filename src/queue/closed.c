@@ -147,17 +147,10 @@ static unsigned
 move_entry(struct lane *l, const struct store_due *d)
 {
 	struct queue *q = l->q;
-	struct message *m = message_find(q, d->id);
-	bool changed;
-	struct err e = { 0, "" };
+	bool loaded, changed;
+	struct message *m = schedule_message(q, d, false, &loaded);
 
-	if (m == NULL)
-		m = message_load(q, d->id, false, &e);
-	if (m == NULL) {
-		schedule_unreadable(q, d, &e);
-		return 0;
-	}
-	if (!schedule_may_take(m) || m->moving)
+	if (m == NULL || m->moving)
 		return 0;
 	changed = move_message(m, l, d);
 	if (changed) {

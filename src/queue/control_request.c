@@ -22,9 +22,7 @@ control_request_clear(struct control_request *r)
 	free(r->name);
 	free(r->what);
 	free(r->flow);
-	if (r->url != NULL)	/* holds a code */
-		mem_wipe(r->url, strlen(r->url));
-	free(r->url);
+	mem_wipe_text(&r->url);		/* holds a code */
 	free(r->to);
 	memset(r, 0, sizeof(*r));
 }

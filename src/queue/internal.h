@@ -377,8 +377,11 @@ void names_free(struct queue *q);
 /* A due entry whose message cannot be read: to quarantine, or dropped. */
 void schedule_unreadable(struct queue *q, const struct store_due *d,
     const struct err *why);
-/* The message may be changed now; else the store is about to tell of it. */
-bool schedule_may_take(const struct message *m);
+/* The message of a due entry, read from the store where it is not in RAM.
+ * NULL: it cannot be read, and that was seen to; or it may not be changed now,
+ * and the store is about to tell of it. */
+struct message *schedule_message(struct queue *q, const struct store_due *d,
+    bool body, bool *loaded);
 /* One due entry.  true: some of its recipients still wait for a slot. */
 bool schedule_entry(struct lane *l, enum line line,
     const struct store_due *d);

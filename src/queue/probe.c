@@ -25,18 +25,11 @@ probe_entry(struct lane *l, const struct store_due *d, bool uncounted)
 {
 	enum line line = d->lane & LINE_FRESH ? LINE_FRESH : LINE_RETRY;
 	struct queue *q = l->q;
-	struct message *m = message_find(q, d->id);
-	struct err e = { 0, "" };
-	bool left, begun;
+	bool loaded, left, begun;
+	struct message *m = schedule_message(q, d, true, &loaded);
 
 	l->asking = l->unknown = false;
 	if (m == NULL)
-		m = message_load(q, d->id, true, &e);
-	if (m == NULL) {
-		schedule_unreadable(q, d, &e);
-		return false;
-	}
-	if (!schedule_may_take(m))
 		return false;
 	l->letting = true;
 	l->early = uncounted || d->time > clock_real_ms();

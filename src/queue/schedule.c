@@ -54,8 +54,8 @@ schedule_unreadable(struct queue *q, const struct store_due *d,
 		line_id(LL_ERROR, "unreadable", d->id, why->text);
 }
 
-bool
-schedule_may_take(const struct message *m)
+static bool
+may_take(const struct message *m)
 {
 	/* In RAM and elsewhere by now: the store is about to know.  Or just
 	 * durable, and we have not been told yet: lane_due() follows. */
@@ -65,21 +65,31 @@ schedule_may_take(const struct message *m)
 	return !m->removing && !m->bouncing;
 }
 
+struct message *
+schedule_message(struct queue *q, const struct store_due *d, bool body,
+    bool *loaded)
+{
+	struct message *m = message_find(q, d->id);
+	struct err e = { 0, "" };
+
+	*loaded = m == NULL;
+	if (m == NULL)
+		m = message_load(q, d->id, body, &e);
+	if (m == NULL) {
+		schedule_unreadable(q, d, &e);
+		return NULL;
+	}
+	return may_take(m) ? m : NULL;
+}
+
 bool
 schedule_entry(struct lane *l, enum line line, const struct store_due *d)
 {
 	struct queue *q = l->q;
-	struct message *m = message_find(q, d->id);
-	bool loaded = m == NULL, left = false;
-	struct err e = { 0, "" };
+	bool loaded, left = false;
+	struct message *m = schedule_message(q, d, true, &loaded);
 
-	if (loaded)
-		m = message_load(q, d->id, true, &e);
-	if (m == NULL) {
-		schedule_unreadable(q, d, &e);
-		return false;
-	}
-	if (!schedule_may_take(m))
+	if (m == NULL)
 		return false;
 	if (lease_message(m, l, line, d->time, NULL, &left) == 0 && loaded)
 		queue_drop_due(q, d->lane, d->time, d->id);
@@ -176,6 +186,16 @@ next_ahead(struct lane *l)
 	return a != NULL ? a : TAILQ_FIRST(&l->ahead);
 }
 
+static void
+start_leased(struct attempt *a)
+{
+	struct message *m = a->m;
+
+	lease_take_slot(a);
+	job_start(a);
+	message_rest(m);
+}
+
 /* New mail that has its lease already. */
 static unsigned
 schedule_ahead(struct lane *l, unsigned max)
@@ -183,13 +203,8 @@ schedule_ahead(struct lane *l, unsigned max)
 	struct attempt *a;
 	unsigned n;
 
-	for (n = 0; n < max && (a = next_ahead(l)) != NULL; n++) {
-		struct message *m = a->m;
-
-		lease_take_slot(a);
-		job_start(a);
-		message_rest(m);
-	}
+	for (n = 0; n < max && (a = next_ahead(l)) != NULL; n++)
+		start_leased(a);
 	return n;
 }
 
@@ -200,13 +215,8 @@ schedule_fetched(struct lane *l, unsigned max)
 	struct attempt *a;
 	unsigned n;
 
-	for (n = 0; n < max && (a = TAILQ_FIRST(&l->fetched)) != NULL; n++) {
-		struct message *m = a->m;
-
-		lease_take_slot(a);
-		job_start(a);
-		message_rest(m);
-	}
+	for (n = 0; n < max && (a = TAILQ_FIRST(&l->fetched)) != NULL; n++)
+		start_leased(a);
 	return n;
 }
 

@@ -16,24 +16,6 @@
 
 /* ---- addresses ---- */
 
-static bool
-from_sockaddr(const struct sockaddr *sa, struct mail_literal *ip)
-{
-	memset(ip, 0, sizeof(*ip));
-	if (sa == NULL)
-		return false;
-	ip->family = sa->sa_family;
-	if (sa->sa_family == AF_INET)
-		memcpy(ip->addr, &((const struct sockaddr_in *)(const void *)
-		    sa)->sin_addr, 4);
-	else if (sa->sa_family == AF_INET6)
-		memcpy(ip->addr, &((const struct sockaddr_in6 *)(const void *)
-		    sa)->sin6_addr, 16);
-	else
-		return false;
-	return true;
-}
-
 /* Of this machine or this wire alone. */
 static bool
 is_near(const struct mail_literal *ip)
@@ -110,7 +92,7 @@ by_route(struct own *o, const char *world)
 	len = sizeof(sa);
 	good = connect(fd, (struct sockaddr *)&sa, sockaddr_len(&sa)) == 0 &&
 	    getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
-	    from_sockaddr((struct sockaddr *)&sa, &ip) && !is_near(&ip);
+	    mail_literal_from((struct sockaddr *)&sa, &ip) && !is_near(&ip);
 	close(fd);
 	if (good)
 		own_add(o, &ip);
@@ -126,7 +108,8 @@ by_interfaces(struct own *o)
 	if (getifaddrs(&all) < 0)
 		return;
 	for (i = all; i != NULL; i = i->ifa_next)
-		if (from_sockaddr(i->ifa_addr, &ip) && !is_near(&ip))
+		if (i->ifa_addr != NULL &&
+		    mail_literal_from(i->ifa_addr, &ip) && !is_near(&ip))
 			own_add(o, &ip);
 	freeifaddrs(all);
 }
@@ -215,7 +198,7 @@ add_list(struct dnscheck *d, const struct conf_transport *t,
 
 	for (i = 0; i < list->n; i++)
 		if (sockaddr_from_ip(slice_cstr(list->v[i]), 0, &sa) &&
-		    from_sockaddr((struct sockaddr *)&sa, &ip) &&
+		    mail_literal_from((struct sockaddr *)&sa, &ip) &&
 		    !family_off(t, ip.family))
 			add(d, &ip, helo, t->name, kind);
 }

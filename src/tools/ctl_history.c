@@ -200,8 +200,7 @@ log_item(void *arg, struct slice json)
 	cJSON *doc;
 
 	if (c->jsonl) {
-		fwrite(json.p, 1, json.n, stdout);
-		putchar('\n');
+		ctl_put_line(json);
 	} else {
 		doc = cJSON_ParseWithLength(json.p, json.n);
 		if (doc != NULL)

@@ -100,9 +100,7 @@ ctl_oauth_request(struct ctl *c, const struct ctl_oauth *o,
 		strbuf_printf(&members, "%s%s", members.n > 0 ? "," : "",
 		    more);
 	rc = ctl_request(c, command, strbuf_cstr(&members), sink);
-	if (members.p != NULL)
-		mem_wipe(members.p, members.n);
-	strbuf_free(&members);
+	strbuf_wipe(&members);
 	if (rc != CTL_DOWN)
 		return rc;
 	/* Who has mistyped a name need not start a daemon first. */

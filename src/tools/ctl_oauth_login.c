@@ -123,8 +123,7 @@ hand_on(struct login *l, const char *url)
 	fflush(stdout);
 	rc = ctl_oauth_request(l->c, l->o, "oauth answer",
 	    strbuf_cstr(&more), &sink);
-	mem_wipe(more.p, more.n);
-	strbuf_free(&more);
+	strbuf_wipe(&more);
 	free(sink.text);
 	return rc;
 }

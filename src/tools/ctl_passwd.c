@@ -65,16 +65,6 @@ ask(const char *prompt, const char *name)
 	return line;
 }
 
-static void
-forget(char **secret)
-{
-	if (*secret == NULL)
-		return;
-	mem_wipe(*secret, strlen(*secret));
-	free(*secret);
-	*secret = NULL;
-}
-
 /* NULL: told. */
 static char *
 get_password(const char *name)
@@ -87,16 +77,16 @@ get_password(const char *name)
 		first = ask("Password", name);
 		second = first != NULL ? ask("Once more", name) : NULL;
 		if (second == NULL || strcmp(first, second) != 0) {
-			forget(&first);
-			forget(&second);
+			mem_wipe_text(&first);
+			mem_wipe_text(&second);
 			ctl_error(CTL_NONE, "passwd: the two are not the "
 			    "same; nothing was done");
 			return NULL;
 		}
-		forget(&second);
+		mem_wipe_text(&second);
 	}
 	if (first == NULL || first[0] == 0) {
-		forget(&first);
+		mem_wipe_text(&first);
 		ctl_error(CTL_NONE, "passwd: an empty password, or none");
 		return NULL;
 	}
@@ -237,7 +227,7 @@ ctl_passwd(struct ctl *c)
 	if (password == NULL)
 		return CTL_NONE;
 	hash = make_hash(password, w.sha1);
-	forget(&password);
+	mem_wipe_text(&password);
 	if (hash == NULL)
 		return ctl_error(CTL_NONE, "passwd: OpenSSL cannot do "
 		    "SHA-%s", w.sha1 ? "1" : "256");

@@ -130,18 +130,11 @@ show_item(void *arg, struct slice json)
 	cJSON_Delete(doc);
 }
 
-static void
-show_data(void *arg, struct slice octets)
-{
-	(void)arg;
-	fwrite(octets.p, 1, octets.n, stdout);
-}
-
 int
 ctl_queue_show(struct ctl *c)
 {
 	struct ctl_sink sink = { .arg = c, .item = show_item,
-	    .data = show_data };
+	    .data = ctl_put_octets };
 	struct err e;
 	int rc;
 

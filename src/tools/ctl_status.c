@@ -203,8 +203,7 @@ status_item(void *arg, struct slice json)
 	cJSON *doc;
 
 	if (c->json) {
-		fwrite(json.p, 1, json.n, stdout);
-		putchar('\n');
+		ctl_put_line(json);
 		return;
 	}
 	doc = cJSON_ParseWithLength(json.p, json.n);
@@ -323,17 +322,10 @@ ctl_switch(struct ctl *c)
 
 /* ---- metrics ---- */
 
-static void
-print_octets(void *arg, struct slice octets)
-{
-	(void)arg;
-	fwrite(octets.p, 1, octets.n, stdout);
-}
-
 int
 ctl_metrics(struct ctl *c)
 {
-	struct ctl_sink sink = { .arg = c, .data = print_octets };
+	struct ctl_sink sink = { .arg = c, .data = ctl_put_octets };
 	int rc = ctl_request(c, "metrics", NULL, &sink);
 
 	free(sink.text);

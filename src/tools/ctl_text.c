@@ -24,6 +24,20 @@ ctl_error(int status, const char *fmt, ...)
 	return status;
 }
 
+void
+ctl_put_octets(void *arg, struct slice octets)
+{
+	(void)arg;
+	fwrite(octets.p, 1, octets.n, stdout);
+}
+
+void
+ctl_put_line(struct slice text)
+{
+	ctl_put_octets(NULL, text);
+	putchar('\n');
+}
+
 const cJSON *
 ctl_get_any(const cJSON *o, const char *key)
 {

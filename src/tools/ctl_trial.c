@@ -53,8 +53,7 @@ trial_item(void *arg, struct slice json)
 	cJSON *doc;
 
 	if (c->json) {
-		fwrite(json.p, 1, json.n, stdout);
-		putchar('\n');
+		ctl_put_line(json);
 		return;
 	}
 	doc = cJSON_ParseWithLength(json.p, json.n);

@@ -115,6 +115,9 @@ int ctl_request(struct ctl *c, const char *command, const char *members,
 int ctl_down(void);
 
 /* ---- ctl_text.c ---- */
+/* To the standard output as they are; fit for struct ctl_sink's data. */
+void ctl_put_octets(void *arg, struct slice octets);
+void ctl_put_line(struct slice text);	/* and a newline */
 /* Text of a member: "" where it is absent or null; numbers likewise 0. */
 const char *ctl_get(const cJSON *o, const char *key);
 uint64_t ctl_get_number(const cJSON *o, const char *key);
