@@ -143,6 +143,21 @@ def test_a_rate_is_kept_and_waiting_is_no_attempt(daemon, sink, where):
     assert {e["attempt"] for e in d.events("delivery") if "attempt" in e} <= {"1"}
 
 
+@pytest.mark.parametrize("limit", ["rate 6/4s", "daily 6"])
+def test_mail_that_waits_for_a_connection_counts_for_its_account(daemon, sink, limit):
+    """A greeting that is slow: all of them have been looked at before the first has gone."""
+    s = arrivals(sink())
+    noted = s.script
+    s.script = lambda stage, session, arg: (1, None) if stage == "connect" else noted(stage, session, arg)
+    d = daemon(smarthost(s.port) + RETRY + f"account a {{ default; {limit} }}\n")
+    many(d, 10)
+    assert until(lambda: len(s.messages) >= 6, 20)
+    time.sleep(1.5)  # settle: what must not happen
+    assert len(s.messages) == 6
+    if limit.startswith("rate"):
+        assert until(lambda: len(s.messages) == 10, 20)
+
+
 def test_a_rate_takes_no_other_transport(daemon, sink):
     s, other = sink(), sink()
     d = daemon(smarthost(s.port, "rate 2/3s", name="up") .replace("route via up", "")

@@ -150,6 +150,7 @@ struct attempt {
 	unsigned n_via, at;
 	struct rate *rate, *account_rate; /* where it is counted, and may yet
 					 * be given back */
+	struct rate *promise;		/* of its account, while ahead */
 	char *route;			/* FILE:LINE, or NULL */
 	uint32_t *rcpt;			/* indexes */
 	size_t n_rcpt;

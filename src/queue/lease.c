@@ -48,6 +48,7 @@ attempt_new(struct message *m, struct lane *l, enum line line, uint64_t due,
 		rate_take(a);
 		return a;
 	}
+	rate_promise(a);
 	a->ahead = true;
 	a->ahead_octets = MESSAGE_COST + RECIPIENT_COST *
 	    (m->rec->env->recipient_count - 1);

@@ -24,6 +24,7 @@
 
 #define DAY (24ull * 3600 * 1000)
 #define NEAR_MAX 8u
+#define PROMISED_WAIT 1000u		/* ms */
 
 struct rate {
 	TAILQ_ENTRY(rate) link;		/* of those to be written */
@@ -34,6 +35,8 @@ struct rate {
 	unsigned view;			/* of the configuration */
 	struct ration rate, daily;
 	unsigned held;			/* taken, may be given back */
+	unsigned promised;		/* account: to attempts without a slot,
+					 * not taken yet */
 	bool dirty;
 	bool told;			/* that `daily` is used up */
 	bool looked;			/* whether it is */
@@ -294,11 +297,28 @@ drop(struct rate **rp, bool spent)
 }
 
 void
+rate_promise(struct attempt *a)
+{
+	a->promise = rate_of_account(a->m->q, a->m->rec->account);
+	if (a->promise != NULL)
+		a->promise->promised++;
+}
+
+static void
+promise_end(struct attempt *a)
+{
+	if (a->promise != NULL)
+		a->promise->promised--;
+	a->promise = NULL;
+}
+
+void
 rate_take(struct attempt *a)
 {
 	uint64_t now = clock_real_ms();
 	struct rate *account;
 
+	promise_end(a);
 	if (a->rate != a->lane->rate) {
 		drop(&a->rate, false);
 		a->rate = take(a->lane->rate, now);
@@ -325,6 +345,7 @@ rate_spend(struct attempt *a)
 void
 rate_end(struct attempt *a)
 {
+	promise_end(a);
 	drop(&a->rate, false);
 	drop(&a->account_rate, false);
 }
@@ -377,6 +398,24 @@ step(const struct rate *r)
 	return each > 0 ? each : 1;
 }
 
+static bool
+account_has_room(struct rate *r, uint64_t now)
+{
+	return ration_left(&r->rate, now) > r->promised &&
+	    ration_left(&r->daily, now) > r->promised;
+}
+
+static uint64_t
+account_opens(struct rate *r, uint64_t now)
+{
+	uint64_t at = opens(r, now);
+
+	if (at > now || account_has_room(r, now))
+		return at;
+	/* What is left is promised, and may yet be given back. */
+	return now + (r->rate.max > 0 ? step(r) : PROMISED_WAIT);
+}
+
 /* Its turn is about to come: a few may wait for that where they are. */
 static bool
 is_near(struct rate *r, uint64_t at, uint64_t now)
@@ -426,12 +465,12 @@ rate_account_due(struct message *m, uint64_t due, uint64_t now)
 	daily = used_up(r, now);
 	tell(r, daily);
 	/* New mail stands behind what waits already. */
-	if (daily == 0 && ration_left(&r->rate, now) > 0 &&
+	if (daily == 0 && account_has_room(r, now) &&
 	    (m->stored || r->next <= clock_mono_ms()))
 		return 0;
 	if (due > now)
 		return due;		/* it has its time already */
-	at = opens(r, now);
+	at = account_opens(r, now);
 	if (daily != 0)
 		stands_still(m->rec, now, at);
 	else if (!m->stored || !is_near(r, at, now))

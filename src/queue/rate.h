@@ -25,6 +25,8 @@ uint64_t rate_opens(const struct lane *l);
 /* The same where something waits for it; NEVER. */
 uint64_t rate_wake(const struct lane *l);
 
+/* It waits for its slot, and will be one message of its account. */
+void rate_promise(struct attempt *a);
 /* The attempt has its slot in a->lane, and will be one message there. */
 void rate_take(struct attempt *a);
 /* It leaves that lane, and no server has heard of the message. */
