@@ -216,6 +216,8 @@ kick_due(struct lane *l)
 {
 	if (!lane_is_open(l) && closed_wake(l) <= clock_real_ms())
 		lane_kick(l->q, l);
+	else
+		lane_changed(l);
 }
 
 void

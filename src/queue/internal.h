@@ -225,6 +225,8 @@ struct queue {
 	struct lane_list lanes;
 	struct htab *lane_by_key, *lane_by_id;
 	struct lane_list ready;
+	struct lane_list changed;	/* may have to be looked at sooner
+					 * than at alarm_at */
 	uint32_t next_lane;
 	struct share share;
 	struct htab *rates;		/* by the names of their notes */

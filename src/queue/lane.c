@@ -248,6 +248,16 @@ lane_kick(struct queue *q, struct lane *l)
 }
 
 void
+lane_changed(struct lane *l)
+{
+	if (l->changed)
+		return;
+	l->changed = true;
+	TAILQ_INSERT_TAIL(&l->q->changed, l, changed_link);
+	queue_later(l->q);
+}
+
+void
 lane_due(struct queue *q, uint32_t id, uint64_t time)
 {
 	enum line line = id & LINE_FRESH ? LINE_FRESH : LINE_RETRY;
@@ -267,7 +277,7 @@ lane_due(struct queue *q, uint32_t id, uint64_t time)
 	if (time <= clock_real_ms())
 		lane_kick(q, l);
 	else
-		queue_later(q);		/* the alarm is set there */
+		lane_changed(l);
 }
 
 /* ---- the store's table ---- */
@@ -374,6 +384,8 @@ lane_forget(struct queue *q, struct lane *l)
 	TAILQ_REMOVE(&q->lanes, l, link);
 	if (l->ready)
 		TAILQ_REMOVE(&q->ready, l, ready_link);
+	if (l->changed)
+		TAILQ_REMOVE(&q->changed, l, changed_link);
 	if (l->dirty)
 		TAILQ_REMOVE(&q->dirty_lanes, l, dirty_link);
 	if (l->hungry)

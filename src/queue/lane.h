@@ -110,6 +110,8 @@ struct lane {
 	uint64_t next_due[LINES];	/* wall ms, NEVER */
 	bool ready;			/* on queue->ready */
 	TAILQ_ENTRY(lane) ready_link;
+	bool changed;			/* on queue->changed */
+	TAILQ_ENTRY(lane) changed_link;
 	struct attempt_list waiting;	/* came by fail-over, wait for a slot */
 	unsigned n_away;		/* have a slot here, and do not use it */
 	struct attempt_list ahead;	/* fresh, leased before its slot is free */
@@ -334,6 +336,8 @@ size_t lane_recipients(const struct lane *l);
 void lane_due(struct queue *q, uint32_t lane_id, uint64_t time);
 /* Look at it at the end of this turn. */
 void lane_kick(struct queue *q, struct lane *l);
+/* When it has to be looked at may be another time now. */
+void lane_changed(struct lane *l);
 /* New mail may be leased: nothing of its line waits in the store, or the
  * sender is one who need not wait for that. */
 bool lane_takes_fresh(const struct message *m, const struct lane *l,

@@ -173,6 +173,7 @@ lane_save(struct lane *l, queue_op_done *done, void *arg)
 		w->arg = arg;
 		TAILQ_INSERT_TAIL(&l->ops, w, link);
 	}
+	lane_changed(l);
 	lane_mark(l);
 }
 

@@ -61,6 +61,7 @@ probe_none(struct lane *l, bool asking, bool unknown)
 	else
 		l->next_probe = clock_real_ms() + (asking ? ASKED_PAUSE :
 		    PAUSE);
+	lane_changed(l);
 }
 
 bool

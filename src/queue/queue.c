@@ -373,6 +373,7 @@ queue_new(struct loop *loop, int monitor_fd)
 	TAILQ_INIT(&q->failed);
 	TAILQ_INIT(&q->lanes);
 	TAILQ_INIT(&q->ready);
+	TAILQ_INIT(&q->changed);
 	TAILQ_INIT(&q->dirty_lanes);
 	q->rates = htab_new();
 	TAILQ_INIT(&q->dirty_rates);

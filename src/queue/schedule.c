@@ -319,6 +319,7 @@ schedule_lanes(struct queue *q)
 	while (budget > 0 && (l = TAILQ_FIRST(&q->ready)) != NULL) {
 		TAILQ_REMOVE(&q->ready, l, ready_link);
 		l->ready = false;
+		lane_changed(l);
 		if (q->draining)
 			continue;
 		l->deficit += SHARE_QUANTUM;
@@ -331,6 +332,26 @@ schedule_lanes(struct queue *q)
 		queue_later(q);
 }
 
+/* Wall ms when somebody has to look at it, if nothing happens before; NEVER. */
+static uint64_t
+lane_wake(const struct lane *l)
+{
+	uint64_t at;
+
+	if (!lane_is_open(l))
+		return closed_wake(l);
+	at = rate_wake(l);
+	if (lane_free_slots(l) == 0)
+		return at;		/* one that ends looks again */
+	if (l->next_due[LINE_RETRY] < at)
+		at = l->next_due[LINE_RETRY];
+	if (l->next_due[LINE_FRESH] < at)
+		at = l->next_due[LINE_FRESH];
+	return at;
+}
+
+/* The alarm looks at all lanes; in a turn only those that have changed can
+ * make it ring sooner. */
 void
 schedule_alarm(struct queue *q)
 {
@@ -341,24 +362,13 @@ schedule_alarm(struct queue *q)
 	if (q->draining)
 		return;
 	at = offline_wake(q);
-	TAILQ_FOREACH(l, &q->lanes, link) {
-		if (!lane_is_open(l)) {
-			uint64_t wake = closed_wake(l);
-
-			if (wake < at)
-				at = wake;
-			continue;
-		}
-		if (rate_wake(l) < at)
-			at = rate_wake(l);
-		if (lane_free_slots(l) == 0)
-			continue;	/* one that ends looks again */
-		if (l->next_due[LINE_RETRY] < at)
-			at = l->next_due[LINE_RETRY];
-		if (l->next_due[LINE_FRESH] < at)
-			at = l->next_due[LINE_FRESH];
+	while ((l = TAILQ_FIRST(&q->changed)) != NULL) {
+		TAILQ_REMOVE(&q->changed, l, changed_link);
+		l->changed = false;
+		if (lane_wake(l) < at)
+			at = lane_wake(l);
 	}
-	if (at == NEVER || at == q->alarm_at)
+	if (at >= q->alarm_at)
 		return;
 	q->alarm_at = at;
 	ms = at > now ? at - now : 0;
