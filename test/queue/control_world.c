@@ -3,11 +3,11 @@
 
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "conf/load.h"
+#include "support/tree.h"
 
 #define PATIENCE_MS 20000
 #define LANE 2u
@@ -281,15 +282,6 @@ world_setup(void **state)
 	return 0;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(path);
-}
-
 int
 world_teardown(void **state)
 {
@@ -300,7 +292,7 @@ world_teardown(void **state)
 	port_free(&w->monitor);
 	loop_free(&w->loop);
 	strbuf_free(&w->answer);
-	nftw(w->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(w->dir);
 	free(w);
 	return 0;
 }

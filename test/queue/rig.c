@@ -1,13 +1,11 @@
 /* Drives the whole role on one loop: its peers are played by the test. */
 #include "queue/rig.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include "base/mem.h"
 #include "conf/load.h"
 #include "queue/control_private.h"
+#include "support/tree.h"
 
 #define TICK_MS 10
 
@@ -378,15 +377,6 @@ rig_new(const char *conf)
 	return r;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
-{
-	(void)st;
-	(void)type;
-	(void)w;
-	return remove(path);
-}
-
 void
 rig_free(struct rig **rp)
 {
@@ -397,7 +387,7 @@ rig_free(struct rig **rp)
 		rig_stop(r);
 	loop_alarm_cancel(&r->tick);
 	loop_free(&r->loop);
-	nftw(r->spool, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(r->spool);
 	strbuf_free(&r->conf);
 	free(r);
 }

@@ -1,32 +1,13 @@
 /* What an administrator can do, and sees. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define ONE "transport up { smarthost mx.test:25 }\n"			\
 	    "route via up\nbounce-to sender\nretry 100ms\n"
 #define SLOW "transport up { smarthost mx.test:25 }\n"			\
 	     "route via up\nbounce-to sender\nretry 1h\n"
-
-static uint64_t
-send_one(struct rig *r)
-{
-	uint64_t id = rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
-
-	assert_true(id != 0);
-	return id;
-}
-
-static void
-gone(struct rig *r)
-{
-	rig_until(r, rig_messages(r) == 0);
-	rig_settle(r);
-	rig_verify(r);
-}
 
 static void
 hold_and_release(void **state)
@@ -36,9 +17,7 @@ hold_and_release(void **state)
 	uint64_t id;
 
 	(void)state;
-	id = send_one(r);
-	rig_answer(rig_job(r), 451, "later");
-	rig_settle(r);
+	id = send_deferred(r);
 	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_hold, id));
 	assert_int_equal(QUEUE_OP_NOTHING, rig_op(r, queue_op_hold, id));
 	assert_int_equal(QUEUE_OP_NOTHING, rig_op(r, queue_op_retry, id));
@@ -88,7 +67,6 @@ remove_and_bounce(void **state)
 	struct rig *r = rig_new(SLOW);
 	struct rig_job *j;
 	uint64_t id;
-	char *text;
 
 	(void)state;
 	id = send_one(r);
@@ -98,13 +76,9 @@ remove_and_bounce(void **state)
 	rig_answer(j, 451, "later");
 	gone(r);
 	assert_int_equal(1, r->n_jobs);
-	text = rig_history(r);
-	assert_non_null(strstr(text, "\"status\":\"removed\""));
-	free(text);
+	assert_true(history_has(r, "\"status\":\"removed\""));
 
-	id = send_one(r);
-	rig_answer(rig_job(r), 451, "later");
-	rig_settle(r);
+	id = send_deferred(r);
 	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_bounce, id));
 	j = rig_job(r);
 	assert_string_equal("a@from.test", j->job.rcpt[0].address);
@@ -146,7 +120,6 @@ what_was_delivered_after_all_is_not_called_removed(void **state)
 	struct rig *r = rig_new(SLOW);
 	struct rig_job *j;
 	uint64_t id;
-	char *text;
 
 	(void)state;
 	id = send_one(r);
@@ -154,9 +127,7 @@ what_was_delivered_after_all_is_not_called_removed(void **state)
 	assert_int_equal(QUEUE_OP_LATER, rig_op(r, queue_op_remove, id));
 	rig_answer(j, 250, "ok");
 	gone(r);
-	text = rig_history(r);
-	assert_null(strstr(text, "removed"));
-	free(text);
+	assert_false(history_has(r, "removed"));
 	rig_free(&r);
 }
 
@@ -168,15 +139,12 @@ a_reload_moves_what_waits(void **state)
 	uint64_t id;
 
 	(void)state;
-	id = send_one(r);
-	rig_answer(rig_job(r), 451, "later");
-	rig_settle(r);
+	id = send_deferred(r);
 	rig_reload(r, "transport other { smarthost o.test:25 }\n"
 	    "route via other\nretry 1h\n");
 	rig_add_delivery(r);
 	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_retry, id));
-	j = rig_job(r);
-	assert_string_equal("other", j->job.transport);
+	j = job_by(r, "other");
 	rig_verify(r);
 	rig_answer(j, 250, "ok");
 	gone(r);

@@ -1,45 +1,26 @@
 /* New mail that is leased before its slot is free: it waits in RAM, so far as
  * there is room, and nobody can tell but by the clock. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define LARGE 131072			/* octets, just kept in the store */
 #define MANY 136			/* of them are more than RAM takes */
 /* Two slots. */
 #define NARROW "transport up { smarthost mx.test:25; connections 1 }\n"	\
 	       "route via up\nbounce-to sender\nretry 100ms\n"
 
-static uint64_t
-send_one(struct rig *r)
-{
-	uint64_t id = rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
-
-	assert_true(id != 0);
-	return id;
-}
-
 static bool
 is_leased(struct rig *r, uint64_t id)
 {
-	struct record *rec = rig_record(r, id);
-	bool leased = (rec->rcpt[0].lane & STORE_LEASED) != 0;
+	struct record_rcpt rc = rcpt_of(r, id);
+	bool leased = (rc.lane & STORE_LEASED) != 0;
 
-	assert_int_equal(leased, rec->rcpt[0].attempts);
-	record_free(&rec);
+	assert_int_equal(leased, rc.attempts);
 	return leased;
-}
-
-static void
-gone(struct rig *r)
-{
-	rig_until(r, rig_messages(r) == 0);
-	rig_settle(r);
-	rig_verify(r);
 }
 
 static void

@@ -1,49 +1,15 @@
 /* Transports that cannot be reached: closed, probed, drained. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "queue/internal.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define UP "transport up { smarthost mx.test:25 }\nbounce-to sender\n"
 #define ONE UP "route via up\n"
 #define NARROW "transport up { smarthost mx.test:25; connections 1 }\n"	\
 	       "route via up\nbounce-to sender\n"
 #define SPARE "transport spare { smarthost spare.test:25 }\n"
-
-struct seen {
-	const char *name;
-	enum queue_state state;
-	char why[200];
-	uint64_t since, next_probe, waiting;
-};
-
-static void
-see(void *arg, const struct queue_lane_info *info)
-{
-	struct seen *s = arg;
-
-	if (strcmp(info->transport, s->name) != 0)
-		return;
-	s->state = info->state;
-	snprintf(s->why, sizeof(s->why), "%s", info->why != NULL ?
-	    info->why : "");
-	s->since = info->since;
-	s->next_probe = info->next_probe;
-	s->waiting = info->waiting;
-}
-
-static struct seen
-look(struct rig *r, const char *transport)
-{
-	struct seen s = { transport, QUEUE_OK, "", 0, 0, 0 };
-
-	queue_each_lane(r->queue, see, &s);
-	return s;
-}
 
 static enum queue_state
 state_of(struct rig *r, const char *transport)
@@ -51,40 +17,10 @@ state_of(struct rig *r, const char *transport)
 	return look(r, transport).state;
 }
 
-static uint64_t
-send_one(struct rig *r)
-{
-	uint64_t id = rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
-
-	assert_true(id != 0);
-	return id;
-}
-
-static struct record_rcpt
-rcpt_of(struct rig *r, uint64_t id)
-{
-	struct record *rec = rig_record(r, id);
-	struct record_rcpt rc;
-
-	assert_non_null(rec);
-	rc = rec->rcpt[0];
-	rc.last_reply = rc.remote = NULL;
-	record_free(&rec);
-	return rc;
-}
-
 static void
-gone(struct rig *r)
+refuse(struct rig_job *j)
 {
-	rig_until(r, rig_messages(r) == 0);
-	rig_settle(r);
-	rig_verify(r);
-}
-
-static void
-refuse_connection(struct rig *r)
-{
-	rig_answer_class(rig_job(r), JOB_UNREACHABLE, "connection refused");
+	rig_answer_class(j, JOB_UNREACHABLE, "connection refused");
 }
 
 /* A message that has failed, and a lane that is closed by it. */
@@ -93,7 +29,7 @@ close_lane(struct rig *r)
 {
 	uint64_t id = send_one(r);
 
-	refuse_connection(r);
+	refuse(rig_job(r));
 	rig_until(r, state_of(r, "up") == QUEUE_UNREACHABLE);
 	rig_settle(r);
 	return id;
@@ -145,7 +81,7 @@ one_failure_among_successes_closes_nothing(void **state)
 	rig_until(r, rig_messages(r) == 0);
 	for (i = 0; i < 2; i++) {
 		send_one(r);
-		refuse_connection(r);
+		refuse(rig_job(r));
 		rig_settle(r);
 		assert_int_equal(QUEUE_OK, state_of(r, "up"));
 	}
@@ -157,7 +93,7 @@ one_failure_among_successes_closes_nothing(void **state)
 	first = rig_job(r);
 	for (i = 0; i < 3; i++) {
 		send_one(r);
-		refuse_connection(r);
+		refuse(rig_job(r));
 		rig_settle(r);
 	}
 	assert_int_equal(QUEUE_OK, state_of(r, "up"));
@@ -183,7 +119,7 @@ a_dead_host_sees_no_more_than_what_was_under_way(void **state)
 	rig_settle(r);
 	assert_true(r->n_jobs < 20);
 	while (r->next < r->n_jobs) {
-		refuse_connection(r);
+		refuse(rig_job(r));
 		rig_settle(r);
 	}
 	assert_int_equal(QUEUE_UNREACHABLE, state_of(r, "up"));
@@ -200,20 +136,18 @@ a_probe_that_fails_leaves_its_message_as_it_was(void **state)
 {
 	struct rig *r = rig_new(ONE "retry 1h\nprobe 60ms 60ms 1h\n");
 	struct record_rcpt before, now;
+	struct rig_job *j;
 	uint64_t first;
 
 	(void)state;
 	first = close_lane(r);
 	before = rcpt_of(r, first);
-	assert_true(rig_job(r)->job.id == first);
+	j = job_of(r, first);
 	now = rcpt_of(r, first);
 	assert_true((now.lane & STORE_LEASED) != 0);
 	assert_int_equal(1, now.attempts);
-	r->next--;
-	refuse_connection(r);
-	assert_true(rig_job(r)->job.id == first);
-	r->next--;
-	refuse_connection(r);
+	refuse(j);
+	refuse(job_of(r, first));
 	rig_settle(r);
 	now = rcpt_of(r, first);
 	assert_int_equal(1, now.attempts);
@@ -271,9 +205,7 @@ a_probe_whose_own_message_is_refused_opens_the_lane(void **state)
 	first = close_lane(r);
 	second = send_one(r);
 	rig_answer(rig_job(r), 451, "later");
-	assert_true(rig_job(r)->job.id == second);
-	r->next--;
-	rig_answer(rig_job(r), 250, "ok");
+	rig_answer(job_of(r, second), 250, "ok");
 	rig_until(r, rig_messages(r) == 1);
 	rig_settle(r);
 	assert_true(r->next == r->n_jobs);
@@ -316,9 +248,7 @@ new_mail_probes_a_lane_where_nothing_waits(void **state)
 	rig_until(r, look(r, "up").next_probe < rig_now());
 	assert_int_equal(0, rig_messages(r));
 	id = send_one(r);
-	assert_true(rig_job(r)->job.id == id);
-	r->next--;
-	rig_answer(rig_job(r), 250, "ok");
+	rig_answer(job_of(r, id), 250, "ok");
 	gone(r);
 	assert_int_equal(QUEUE_OK, state_of(r, "up"));
 	rig_free(&r);
@@ -418,8 +348,7 @@ moves_at_the_fourth(struct rig *r, uint64_t id, unsigned attempts)
 
 	for (; attempts < 3; attempts++)
 		rig_until(r, rcpt_of(r, id).attempts > attempts);
-	j = rig_job(r);
-	assert_true(j->job.id == id);
+	j = job_of(r, id);
 	assert_string_equal("spare", j->job.transport);
 	assert_int_equal(4, rcpt_of(r, id).attempts);
 	rig_answer(j, 250, "ok");
@@ -441,7 +370,7 @@ the_route_of_an_unreachable_transport_is_judged_anew(void **state)
 
 		if (strcmp(j->job.transport, "spare") == 0)
 			break;
-		rig_answer_class(j, JOB_UNREACHABLE, "connection refused");
+		refuse(j);
 	}
 	r->next--;
 	moves_at_the_fourth(r, id, 3);
@@ -478,24 +407,20 @@ the_next_transport_takes_over_at_the_same_time(void **state)
 
 	(void)state;
 	send_one(r);
-	refuse_connection(r);
-	j = rig_job(r);
-	assert_string_equal("spare", j->job.transport);
-	rig_answer(j, 250, "ok");
+	refuse(rig_job(r));
+	rig_answer(job_by(r, "spare"), 250, "ok");
 	gone(r);
 	assert_int_equal(QUEUE_UNREACHABLE, state_of(r, "up"));
 	/* New mail does not ask the first one any more. */
 	id = send_one(r);
-	j = rig_job(r);
-	assert_string_equal("spare", j->job.transport);
+	j = job_by(r, "spare");
 	assert_int_equal(1, rcpt_of(r, id).attempts);
 	rig_answer(j, 451, "later");
 	rig_settle(r);
 	/* But by hand it is. */
 	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_retry, id));
-	refuse_connection(r);
-	j = rig_job(r);
-	assert_string_equal("spare", j->job.transport);
+	refuse(rig_job(r));
+	j = job_by(r, "spare");
 	assert_int_equal(2, rcpt_of(r, id).attempts);
 	rig_answer(j, 250, "ok");
 	gone(r);
@@ -507,20 +432,13 @@ what_is_pinned_waits_for_its_transport(void **state)
 {
 	struct rig *r = rig_new(UP SPARE "route via spare\nretry 1h\n"
 	    "probe 60ms 1h\n");
-	struct rig_job *j;
 	uint64_t id;
 
 	(void)state;
-	id = send_one(r);
-	rig_answer(rig_job(r), 451, "later");
-	rig_settle(r);
+	id = send_deferred(r);
 	assert_int_equal(QUEUE_OP_DONE, rig_move(r, id, "up"));
-	j = rig_job(r);
-	assert_string_equal("up", j->job.transport);
-	rig_answer_class(j, JOB_UNREACHABLE, "connection refused");
-	j = rig_job(r);
-	assert_string_equal("up", j->job.transport);
-	rig_answer(j, 250, "ok");
+	refuse(job_by(r, "up"));
+	rig_answer(job_by(r, "up"), 250, "ok");
 	gone(r);
 	rig_free(&r);
 }
@@ -529,13 +447,10 @@ static void
 what_is_pinned_to_one_that_is_gone_waits_until_it_comes(void **state)
 {
 	struct rig *r = rig_new(UP SPARE "route via spare\nretry 1h\n");
-	struct rig_job *j;
 	uint64_t id;
 
 	(void)state;
-	id = send_one(r);
-	rig_answer(rig_job(r), 451, "later");
-	rig_settle(r);
+	id = send_deferred(r);
 	rig_reload(r, SPARE "route via spare\nretry 1h\n");
 	assert_int_equal(QUEUE_OP_DONE, rig_move(r, id, "up"));
 	rig_until(r, rcpt_of(r, id).attempts == 2);
@@ -543,9 +458,7 @@ what_is_pinned_to_one_that_is_gone_waits_until_it_comes(void **state)
 	assert_int_equal(1, r->n_jobs);
 	rig_reload(r, UP SPARE "route via spare\nretry 1h\n");
 	rig_add_delivery(r);
-	j = rig_job(r);
-	assert_string_equal("up", j->job.transport);
-	rig_answer(j, 250, "ok");
+	rig_answer(job_by(r, "up"), 250, "ok");
 	gone(r);
 	rig_free(&r);
 }
@@ -578,22 +491,20 @@ static void
 a_retry_probes_at_once(void **state)
 {
 	struct rig *r = rig_new(ONE "retry 1h\nprobe 1h\n");
+	struct rig_job *j;
 	uint64_t id, other;
 
 	(void)state;
 	id = close_lane(r);
 	other = send_one(r);
 	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_retry, other));
-	assert_true(rig_job(r)->job.id == other);
+	j = job_of(r, other);
 	/* Meanwhile others are due, and move on. */
 	assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_retry, id));
 	rig_until(r, rcpt_of(r, id).attempts == 2);
 	assert_int_equal(QUEUE_OP_NOTHING, rig_op(r, queue_op_retry, other));
-	r->next--;
-	rig_answer(rig_job(r), 250, "ok");
-	assert_true(rig_job(r)->job.id == id);
-	r->next--;
-	rig_answer(rig_job(r), 250, "ok");
+	rig_answer(j, 250, "ok");
+	rig_answer(job_of(r, id), 250, "ok");
 	gone(r);
 	rig_free(&r);
 }
@@ -607,7 +518,7 @@ a_resume_probes_at_once(void **state)
 	close_lane(r);
 	assert_int_equal(QUEUE_OP_DONE, rig_steer(r,
 	    queue_op_transport_resume, "up"));
-	refuse_connection(r);
+	refuse(rig_job(r));
 	rig_settle(r);
 	assert_int_equal(QUEUE_UNREACHABLE, state_of(r, "up"));
 	assert_int_equal(QUEUE_OP_DONE, rig_steer(r,

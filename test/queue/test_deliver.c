@@ -1,8 +1,6 @@
 /* Mail that comes in, goes out, is tried again, moves, ends. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +9,6 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define ONE "transport up { smarthost mx.test:25 }\n"			\
 	    "route via up\nretry 100ms 150ms\nbounce-to sender\n"
 
@@ -29,8 +26,7 @@ a_message_is_delivered_and_gone(void **state)
 	assert_true(id != 0);
 	assert_int_equal(250, done.code);
 	assert_non_null(strstr(done.text, "queued as "));
-	j = rig_job(r);
-	assert_true(j->job.id == id);
+	j = job_of(r, id);
 	assert_string_equal("up", j->job.transport);
 	assert_string_equal("a@from.test", j->job.from);
 	assert_int_equal(1, j->job.n_rcpt);
@@ -134,19 +130,14 @@ after_n_attempts_it_takes_the_other_route(void **state)
 	struct rig *r = rig_new("transport up { smarthost mx.test:25 }\n"
 	    "transport backup { smarthost b.test:25 }\n"
 	    "route attempts 2 via backup\nroute via up\nretry 50ms\n");
-	struct rig_job *j;
 	int i;
 
 	(void)state;
 	rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
 	for (i = 0; i < 2; i++) {
-		j = rig_job(r);
-		assert_string_equal("up", j->job.transport);
-		rig_answer(j, 451, "later");
+		rig_answer(job_by(r, "up"), 451, "later");
 	}
-	j = rig_job(r);
-	assert_string_equal("backup", j->job.transport);
-	rig_answer(j, 250, "ok");
+	rig_answer(job_by(r, "backup"), 250, "ok");
 	rig_until(r, rig_messages(r) == 0);
 	rig_verify(r);
 	rig_free(&r);
@@ -378,23 +369,16 @@ an_unreachable_transport_hands_on_to_the_next(void **state)
 
 	(void)state;
 	id = rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
-	j = rig_job(r);
-	assert_string_equal("up", j->job.transport);
-	rig_answer_class(j, JOB_UNREACHABLE, "no route to host");
-	j = rig_job(r);
-	assert_string_equal("next", j->job.transport);
+	rig_answer_class(job_by(r, "up"), JOB_UNREACHABLE, "no route to host");
+	j = job_by(r, "next");
 	assert_string_equal(BODY, strbuf_cstr(&j->body));
 	rig_answer_class(j, JOB_CREDENTIAL, "535 no");
 	rig_settle(r);
 	rec = rig_record(r, id);
 	assert_int_equal(1, rec->rcpt[0].attempts);	/* both are one */
 	record_free(&rec);
-	j = rig_job(r);
-	assert_string_equal("up", j->job.transport);
-	rig_answer(j, 451, "4xx of a server does not hand on");
-	j = rig_job(r);
-	assert_string_equal("up", j->job.transport);
-	rig_answer(j, 250, "ok");
+	rig_answer(job_by(r, "up"), 451, "4xx of a server does not hand on");
+	rig_answer(job_by(r, "up"), 250, "ok");
 	rig_until(r, rig_messages(r) == 0);
 	rig_verify(r);
 	rig_free(&r);

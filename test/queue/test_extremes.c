@@ -1,11 +1,10 @@
 /* Messages of a kind that nobody sends, until somebody does. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/crc.h"
 #include "base/fault.h"
@@ -16,14 +15,6 @@
 #define ONE "transport up { smarthost mx.test:25; "			\
 	    "recipients-per-message 1000 }\n"				\
 	    "route via up\nretry 1h\nbounce-to sender\n"
-
-static void
-gone(struct rig *r)
-{
-	rig_until(r, rig_messages(r) == 0);
-	rig_settle(r);
-	rig_verify(r);
-}
 
 static uint64_t
 send_file(struct rig *r, struct envelope *env, size_t size)

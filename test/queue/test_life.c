@@ -1,12 +1,11 @@
 /* What survives what: dead peers, restarts, a failing disk, damage. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <lmdb.h>
 
@@ -14,7 +13,6 @@
 #include "base/mem.h"
 #include "base/num.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define ONE "transport up { smarthost mx.test:25 }\n"			\
 	    "route via up\nbounce-to sender\nretry 100ms\n"
 #define NARROW "transport up { smarthost mx.test:25; connections 1 }\n"	\
@@ -22,29 +20,11 @@
 #define SLOW "transport up { smarthost mx.test:25 }\n"			\
 	     "route via up\nbounce-to sender\nretry 1h\n"
 
-static uint64_t
-send_one(struct rig *r)
-{
-	uint64_t id = rig_mail(r, "a@from.test", "x@to.test", BODY, NULL);
-
-	assert_true(id != 0);
-	return id;
-}
-
-static void
-gone(struct rig *r)
-{
-	rig_until(r, rig_messages(r) == 0);
-	rig_settle(r);
-	rig_verify(r);
-}
-
 static void
 a_dead_delivery_gives_its_jobs_back(void **state)
 {
 	struct rig *r = rig_new(ONE);
 	struct record *rec;
-	struct rig_job *j;
 	uint64_t id;
 
 	(void)state;
@@ -59,9 +39,7 @@ a_dead_delivery_gives_its_jobs_back(void **state)
 	rig_verify(r);
 	rig_settle(r);			/* due meanwhile, nobody to do it */
 	rig_add_delivery(r);
-	j = rig_job(r);
-	assert_true(j->job.id == id);
-	rig_answer(j, 250, "ok");
+	rig_answer(job_of(r, id), 250, "ok");
 	gone(r);
 	rig_free(&r);
 }
@@ -439,7 +417,6 @@ a_damaged_record_stops_nothing(void **state)
 {
 	struct rig *r = rig_new("transport up { smarthost mx.test:25 }\n"
 	    "route via up\nretry 300ms\n");
-	struct rig_job *j;
 	uint64_t bad, good;
 
 	(void)state;
@@ -452,9 +429,7 @@ a_damaged_record_stops_nothing(void **state)
 	rig_stop(r);
 	damage(r, bad);
 	rig_start(r);
-	j = rig_job(r);
-	assert_true(j->job.id == good);
-	rig_answer(j, 250, "ok");
+	rig_answer(job_of(r, good), 250, "ok");
 	in_quarantine(r, bad);
 	assert_int_equal(0, store_counter(queue_store(r->queue),
 	    COUNT_DEFERRED));

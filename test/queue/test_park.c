@@ -1,126 +1,19 @@
 /* Parked credentials and quotas, paused accounts, no network at all, and how
  * long mail lives meanwhile. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "queue/internal.h"
+#include "support/clock_ahead.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define UP "transport up { submission mx.test:587; username u; "	\
 	   "password p }\nbounce-to sender\n"
 #define ONE UP "route via up\n"
 #define SPARE "transport spare { smarthost spare.test:25 }\n"
 #define HOURS (3600ull * 1000)
-
-static char clock_path[] = "/tmp/test-park-XXXXXX";
-
-static void
-clock_ahead(uint64_t ms)
-{
-	FILE *f = fopen(clock_path, "w");
-
-	assert_non_null(f);
-	fprintf(f, "%llu\n", (unsigned long long)ms);
-	fclose(f);
-}
-
-struct seen {
-	const char *name;
-	bool there;
-	enum queue_state state;
-	char why[200];
-	uint64_t next_probe, waiting;
-};
-
-static void
-see(void *arg, const struct queue_lane_info *info)
-{
-	struct seen *s = arg;
-
-	if (strcmp(info->transport, s->name) != 0)
-		return;
-	s->state = info->state;
-	snprintf(s->why, sizeof(s->why), "%s", info->why != NULL ?
-	    info->why : "");
-	s->next_probe = info->next_probe;
-	s->waiting = info->waiting;
-}
-
-static void
-see_account(void *arg, const struct queue_account_info *info)
-{
-	struct seen *s = arg;
-
-	if (strcmp(info->name, s->name) != 0)
-		return;
-	s->there = true;
-	s->state = info->state;
-	s->next_probe = info->next_probe;
-	s->waiting = info->waiting;
-}
-
-static struct seen
-look(struct rig *r, const char *transport)
-{
-	struct seen s = { .name = transport };
-
-	queue_each_lane(r->queue, see, &s);
-	return s;
-}
-
-static struct seen
-look_account(struct rig *r, const char *account)
-{
-	struct seen s = { .name = account };
-
-	queue_each_account(r->queue, see_account, &s);
-	assert_true(s.there);
-	return s;
-}
-
-static uint64_t
-send_from(struct rig *r, const char *from)
-{
-	struct envelope *env = rig_envelope(r, from, "x@to.test");
-	uint64_t id;
-
-	env->received_ms = clock_real_ms();
-	id = rig_mail_env(r, &env, BODY, -1, NULL);
-	assert_true(id != 0);
-	return id;
-}
-
-static uint64_t
-send_one(struct rig *r)
-{
-	return send_from(r, "a@from.test");
-}
-
-static struct record_rcpt
-rcpt_of(struct rig *r, uint64_t id)
-{
-	struct record *rec = rig_record(r, id);
-	struct record_rcpt rc;
-
-	assert_non_null(rec);
-	rc = rec->rcpt[0];
-	rc.last_reply = rc.remote = NULL;
-	record_free(&rec);
-	return rc;
-}
-
-static void
-gone(struct rig *r)
-{
-	rig_until(r, rig_messages(r) == 0);
-	rig_settle(r);
-	rig_verify(r);
-}
 
 static void
 refuse(struct rig *r, const char *text)
@@ -345,8 +238,7 @@ parked_mail_takes_the_route_of_its_fourth_attempt(void **state)
 
 	(void)state;
 	id = park(r, "535 no");
-	j = rig_job(r);
-	assert_string_equal("spare", j->job.transport);
+	j = job_by(r, "spare");
 	assert_int_equal(4, rcpt_of(r, id).attempts);
 	assert_int_equal(2, r->n_jobs);
 	rig_answer(j, 250, "ok");
@@ -466,8 +358,7 @@ a_paused_account_keeps_its_mail_alone(void **state)
 	assert_int_equal(0, r->n_jobs);
 	assert_int_equal(QUEUE_OP_DONE, rig_steer(r,
 	    queue_op_account_resume, "one"));
-	j = rig_job(r);
-	assert_true(j->job.id == id);
+	j = job_of(r, id);
 	assert_string_equal("up", j->job.transport);
 	rig_answer(j, 250, "ok");
 	gone(r);
@@ -631,22 +522,11 @@ expire_max_ends_it_all_the_same(void **state)
 {
 	struct rig *r = rig_new(ONE "retry 50ms\nexpire 300ms\n"
 	    "expire-max 1s\nprobe-auth 1h\n");
-	char *text;
 
 	(void)state;
 	park(r, "535 no");
-	rig_until(r, rig_messages(r) == 1 && (text = rig_history(r),
-	    free(text), true));
-	for (;;) {
-		bool expired;
-
-		text = rig_history(r);
-		expired = strstr(text, "\"status\":\"expired\"") != NULL;
-		free(text);
-		if (expired)
-			break;
-		loop_turn(r->loop, true);
-	}
+	rig_until(r, rig_messages(r) == 1);
+	rig_until(r, history_has(r, "\"status\":\"expired\""));
 	rig_free(&r);
 }
 
@@ -658,9 +538,7 @@ a_clock_that_is_set_forward_expires_nothing(void **state)
 	uint64_t id;
 
 	(void)state;
-	id = send_one(r);
-	rig_answer(rig_job(r), 451, "later");
-	rig_settle(r);
+	id = send_deferred(r);
 	clock_ahead(24 * HOURS);
 	rig_answer(rig_job(r), 451, "later");
 	rig_settle(r);
@@ -728,12 +606,7 @@ main(void)
 		cmocka_unit_test(
 		    a_clock_that_is_set_back_keeps_no_lane_closed),
 	};
-	int fd = mkstemp(clock_path), rc;
 
-	assert_true(fd >= 0);
-	close(fd);
-	setenv("SMARTHOSTD_CLOCK_OFFSET_FILE", clock_path, 1);
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(clock_path);
-	return rc;
+	return cmocka_run_group_tests(tests, clock_ahead_setup,
+	    clock_ahead_teardown);
 }

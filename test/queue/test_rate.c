@@ -1,13 +1,9 @@
 /* Rolling sums, and what waits for them. */
-#include "queue/rig.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "queue/steps.h"
 
 #include "queue/internal.h"
 #include "queue/ration.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define REST "route via up\nbounce-to sender\nretry 1h\n"
 #define UP(what) "transport up { smarthost mx.test:25; " what " }\n" REST
 #define HOUR 3600000ull
@@ -167,31 +163,6 @@ they_survive_the_disk(void **state)
 
 /* ---- transports ---- */
 
-static uint64_t
-send_from(struct rig *r, const char *from)
-{
-	uint64_t id = rig_mail(r, from, "to@to.test", BODY, NULL);
-
-	assert_true(id != 0);
-	return id;
-}
-
-static uint64_t
-send_one(struct rig *r)
-{
-	return send_from(r, "from@from.test");
-}
-
-static uint32_t
-attempts(struct rig *r, uint64_t id)
-{
-	struct record *rec = rig_record(r, id);
-	uint32_t n = rec->rcpt[0].attempts;
-
-	record_free(&rec);
-	return n;
-}
-
 static void
 a_rate_makes_mail_wait_and_counts_no_attempt(void **state)
 {
@@ -208,9 +179,9 @@ a_rate_makes_mail_wait_and_counts_no_attempt(void **state)
 		if (i == 1) {
 			rig_settle(r);
 			assert_int_equal(2, r->n_jobs);
-			assert_int_equal(0, attempts(r, id[4]));
+			assert_int_equal(0, rcpt_of(r, id[4]).attempts);
 		}
-		assert_int_equal(1, attempts(r, j->job.id));
+		assert_int_equal(1, rcpt_of(r, j->job.id).attempts);
 		rig_answer(j, 250, "ok");
 	}
 	assert_true(r->jobs[2].at - begun >= 390);
@@ -232,9 +203,7 @@ what_never_got_to_the_server_is_not_counted(void **state)
 	send_one(r);
 	j = rig_job(r);
 	rig_answer_class(j, JOB_UNREACHABLE, "no route to host");
-	j = rig_job(r);
-	assert_string_equal("next", j->job.transport);
-	rig_answer(j, 250, "ok");
+	rig_answer(job_by(r, "next"), 250, "ok");
 	rig_until(r, rig_messages(r) == 0);
 	assert_int_equal(1, rate_room(lane_named(r->queue, "up")));
 	rig_free(&r);
@@ -357,7 +326,6 @@ an_accounts_rate_keeps_nobody_else(void **state)
 {
 	struct rig *r = rig_new(ACCOUNTS("rate 2/400ms"));
 	uint64_t begun = rig_now(), held[3], id;
-	struct rig_job *j;
 	size_t i;
 
 	(void)state;
@@ -369,14 +337,10 @@ an_accounts_rate_keeps_nobody_else(void **state)
 	for (i = 0; i < 2; i++)
 		rig_answer(rig_job(r), 250, "ok");
 	id = send_from(r, "other@from.test");
-	j = rig_job(r);
-	assert_true(j->job.id == id);
-	rig_answer(j, 250, "ok");
-	assert_int_equal(0, attempts(r, held[2]));
+	rig_answer(job_of(r, id), 250, "ok");
+	assert_int_equal(0, rcpt_of(r, held[2]).attempts);
 	for (i = 0; i < 3; i++) {
-		j = rig_job(r);
-		assert_true(j->job.id == held[i]);
-		rig_answer(j, 250, "ok");
+		rig_answer(job_of(r, held[i]), 250, "ok");
 	}
 	assert_true(r->jobs[3].at - begun >= 390);
 	assert_true(r->jobs[5].at - begun >= 790);

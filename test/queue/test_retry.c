@@ -3,27 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
 #include "queue/internal.h"
-
-static char offset_path[] = "/tmp/test-retry-XXXXXX";
-
-static void
-clock_ahead(unsigned seconds)
-{
-	FILE *fp = fopen(offset_path, "w");
-
-	assert_non_null(fp);
-	fprintf(fp, "%u\n", seconds * 1000);
-	fclose(fp);
-	clock_update();
-}
+#include "support/clock_ahead.h"
 
 static uint64_t
 step_at(const struct queue *q, uint32_t attempts, uint64_t *second)
@@ -47,7 +32,7 @@ test_each_step_is_that_of_the_schedule_and_a_tenth(void **state)
 
 	(void)state;
 	for (i = 0; i < 200; i++) {
-		clock_ahead(i);
+		clock_ahead(i * 1000);
 		step = step_at(&q, 1, &second);
 		assert_in_range(step, 54000, 66000);
 		other += step != last;
@@ -90,13 +75,7 @@ main(void)
 		    test_each_step_is_that_of_the_schedule_and_a_tenth),
 		cmocka_unit_test(test_what_comes_in_one_second_stays_together),
 	};
-	int fd = mkstemp(offset_path), rc;
 
-	if (fd < 0)
-		return 1;
-	close(fd);
-	setenv("SMARTHOSTD_CLOCK_OFFSET_FILE", offset_path, 1);
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(offset_path);
-	return rc;
+	return cmocka_run_group_tests(tests, clock_ahead_setup,
+	    clock_ahead_teardown);
 }

@@ -1,6 +1,6 @@
 /* Nobody waits for somebody else: lanes share jobs, octets and turns, and in
  * a lane one who sends little need not wait for a heap. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "queue/internal.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define TWO_LANES							\
 	"transport slow { smarthost slow.test:25; connections 100; "	\
 	"connections-per-host 100 }\n"					\
@@ -28,12 +27,6 @@ send_body(struct rig *r, const char *from, const char *body)
 
 	assert_true(id != 0);
 	return id;
-}
-
-static uint64_t
-send_from(struct rig *r, const char *from)
-{
-	return send_body(r, from, BODY);
 }
 
 /* A lane that is known to take so many connections. */
@@ -77,12 +70,7 @@ a_slow_lane_leaves_jobs_for_others(void **state)
 	rig_settle(r);
 	assert_in_range(jobs_of(r, "quick"), 2, 4);
 	/* And goes on when these end. */
-	while (rig_messages(r) > 0) {
-		for (i = 0; i < r->n_jobs; i++)
-			if (r->jobs[i].open)
-				rig_answer(&r->jobs[i], 250, "ok");
-		loop_turn(r->loop, true);
-	}
+	deliver_all(r);
 	assert_int_equal(30, r->n_jobs);
 	assert_int_equal(0, r->queue->share.jobs);
 	rig_free(&r);
@@ -109,15 +97,25 @@ large_messages_of_a_slow_lane_leave_octets_for_others(void **state)
 	assert_in_range(jobs_of(r, "slow"), 30, 40);
 	send_from(r, "quick@from.test");
 	rig_until(r, jobs_of(r, "quick") == 1);
-	while (rig_messages(r) > 0) {
-		for (i = 0; i < r->n_jobs; i++)
-			if (r->jobs[i].open)
-				rig_answer(&r->jobs[i], 250, "ok");
-		loop_turn(r->loop, true);
-	}
+	deliver_all(r);
 	assert_int_equal(81, r->n_jobs);
 	free(body);
 	rig_free(&r);
+}
+
+/* How many jobs there are until that message's, which is counted too. */
+static unsigned
+jobs_until(struct rig *r, uint64_t id)
+{
+	struct rig_job *j;
+	unsigned n = 0;
+
+	do {
+		j = rig_job(r);
+		rig_answer(j, 250, "ok");
+		n++;
+	} while (j->job.id != id);
+	return n;
 }
 
 /* The first after the heap's ten that still count as little. */
@@ -125,26 +123,15 @@ static void
 one_among_a_heap_goes_first(void **state)
 {
 	struct rig *r = rig_new(ACCOUNTS);
-	struct rig_job *j;
 	uint64_t one;
-	unsigned behind = 0;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < 100; i++)
 		send_from(r, "bulk@from.test");
 	one = send_from(r, "one@from.test");
-	do {
-		j = rig_job(r);
-		rig_answer(j, 250, "ok");
-		behind++;
-	} while (j->job.id != one);
-	assert_in_range(behind, 3, 20);
-	while (rig_messages(r) > 0) {
-		while (r->next < r->n_jobs)
-			rig_answer(rig_job(r), 250, "ok");
-		loop_turn(r->loop, true);
-	}
+	assert_in_range(jobs_until(r, one), 3, 20);
+	deliver_all(r);
 	assert_int_equal(101, r->n_jobs);
 	rig_verify(r);
 	rig_free(&r);
@@ -155,9 +142,7 @@ static void
 one_among_a_heap_in_the_store_goes_first(void **state)
 {
 	struct rig *r = rig_new(ACCOUNTS);
-	struct rig_job *j;
 	uint64_t one;
-	unsigned behind = 0;
 	size_t i;
 
 	(void)state;
@@ -166,17 +151,8 @@ one_among_a_heap_in_the_store_goes_first(void **state)
 	rig_stop(r);
 	rig_start(r);
 	one = send_from(r, "one@from.test");
-	do {
-		j = rig_job(r);
-		rig_answer(j, 250, "ok");
-		behind++;
-	} while (j->job.id != one);
-	assert_in_range(behind, 1, 10);
-	while (rig_messages(r) > 0) {
-		while (r->next < r->n_jobs)
-			rig_answer(rig_job(r), 250, "ok");
-		loop_turn(r->loop, true);
-	}
+	assert_in_range(jobs_until(r, one), 1, 10);
+	deliver_all(r);
 	rig_verify(r);
 	rig_free(&r);
 }

@@ -1,15 +1,12 @@
 /* Slots when routes name several transports, when new mail waits in RAM, and
  * when what takes them changes its kind. */
-#include "queue/rig.h"
+#include "queue/steps.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "queue/control_private.h"
 #include "queue/internal.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 /* Two slots each; what cannot be reached hands on to the other. */
 #define CROSSED "transport a { smarthost a.test:25; connections 1 }\n"	\
 		"transport b { smarthost b.test:25; connections 1 }\n"	\
@@ -25,23 +22,6 @@
 	"transport up { smarthost mx.test:25; connections 1 }\n"	\
 	"transport other { smarthost other.test:25 }\n"			\
 	"bounce-to sender\nretry 1h\n"
-
-static uint64_t
-send_from(struct rig *r, const char *from)
-{
-	uint64_t id = rig_mail(r, from, "to@to.test", BODY, NULL);
-
-	assert_true(id != 0);
-	return id;
-}
-
-static void
-gone(struct rig *r)
-{
-	rig_until(r, rig_messages(r) == 0);
-	rig_settle(r);
-	rig_verify(r);
-}
 
 /* All slots of each are held by mail that waits for one of the other's. */
 static void
@@ -181,11 +161,7 @@ retries_wait_in_the_store_while_new_mail_waits_in_memory(void **state)
 	/* One slot, and as many again as there are slots at hand. */
 	assert_in_range(n, 0, 1 + 2);
 	rig_answer(fresh[1], 250, "ok");
-	while (rig_messages(r) > 0) {
-		while (r->next < r->n_jobs)
-			rig_answer(rig_job(r), 250, "ok");
-		loop_turn(r->loop, true);
-	}
+	deliver_all(r);
 	gone(r);
 	rig_free(&r);
 }
@@ -233,8 +209,7 @@ a_new_route_is_heeded_by_what_waits_in_memory(void **state)
 	assert_int_equal(2, r->n_jobs);
 	rig_add_delivery(r);
 	for (i = 0; i < 2; i++) {
-		j = rig_job(r);
-		assert_true(j->job.id == waiting[i]);
+		j = job_of(r, waiting[i]);
 		assert_string_equal("other", j->job.transport);
 		rig_answer(j, 250, "ok");
 	}
@@ -256,8 +231,7 @@ a_job_of_a_transport_that_went_takes_another(void **state)
 	    "route via other\nretry 1h\n");
 	rig_add_delivery(r);
 	rig_answer_class(j, JOB_RETURNED, "delivery is being ended");
-	j = rig_job(r);
-	assert_true(j->job.id == id);
+	j = job_of(r, id);
 	assert_string_equal("other", j->job.transport);
 	rig_answer(j, 250, "ok");
 	gone(r);
@@ -276,7 +250,6 @@ what_waits_in_memory_can_be_removed(void **state)
 	struct rig *r = rig_new(NARROW);
 	struct rig_job *running[2];
 	uint64_t waiting[2];
-	char *text;
 	size_t i;
 
 	(void)state;
@@ -284,9 +257,7 @@ what_waits_in_memory_can_be_removed(void **state)
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(QUEUE_OP_DONE, rig_op(r, queue_op_remove,
 		    waiting[i]));
-		text = rig_history(r);
-		assert_non_null(strstr(text, "\"status\":\"removed\""));
-		free(text);
+		assert_true(history_has(r, "\"status\":\"removed\""));
 	}
 	empty(r, running);
 }
@@ -315,8 +286,7 @@ what_waits_in_memory_can_be_moved(void **state)
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(QUEUE_OP_DONE, rig_op(r, move_to_other,
 		    waiting[i]));
-		j = rig_job(r);
-		assert_true(j->job.id == waiting[i]);
+		j = job_of(r, waiting[i]);
 		assert_string_equal("other", j->job.transport);
 		rig_answer(j, 250, "ok");
 	}
@@ -330,7 +300,6 @@ what_is_being_recorded_can_be_moved(void **state)
 	struct rig *r = rig_new(NARROW_AND_OTHER "route via up\n");
 	const struct attempt *a = NULL;
 	struct message *m;
-	struct rig_job *j;
 	uint64_t id;
 
 	(void)state;
@@ -345,9 +314,7 @@ what_is_being_recorded_can_be_moved(void **state)
 		a = m != NULL ? TAILQ_FIRST(&m->attempts) : NULL;
 	}
 	assert_int_equal(QUEUE_OP_DONE, rig_op(r, move_to_other, id));
-	j = rig_job(r);
-	assert_string_equal("other", j->job.transport);
-	rig_answer(j, 250, "ok");
+	rig_answer(job_by(r, "other"), 250, "ok");
 	gone(r);
 	assert_int_equal(2, r->n_jobs);
 	rig_free(&r);

@@ -1,24 +1,11 @@
 /* How many connections a lane may have, and which process has them. */
-#include "queue/rig.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "queue/steps.h"
 
 #include "queue/internal.h"
 
-#define BODY "Subject: hello\r\n\r\nHello.\r\n"
 #define REST "route via up\nbounce-to sender\nretry 1h\n"
 #define UP(what) "transport up { smarthost mx.test:25; " what " }\n" REST
 #define TWO "processes listener 1 delivery 2\n"
-
-static uint64_t
-send_one(struct rig *r)
-{
-	uint64_t id = rig_mail(r, "from@from.test", "to@to.test", BODY, NULL);
-
-	assert_true(id != 0);
-	return id;
-}
 
 static struct lane *
 up(struct rig *r)
