@@ -1,23 +1,14 @@
 /* AUTH: what is offered when, exchanges with the auth role, what a login may
  * do; and that role's absence. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "steps.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "fixture.h"
-
-static struct fixture f;
-
-#define JOE "AGpvZQBzZXNhbWU="		/* \0joe\0sesame */
 #define WRONG "AGpvZQBhYWFhYWE="
 #define OFFER "AUTH SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN"
 
-static const char conf[] =
+const char conf[] =
     "listen 127.0.0.1:2525 {\n}\n"
     "listen 127.0.0.1:2526 { auth required }\n"
     "listen 127.0.0.1:2527 { auth off }\n"
@@ -27,22 +18,6 @@ static const char conf[] =
     "login joe { password x; senders joe@x.test .joe.test;"
     " recipients *@y.test z.test }\n"
     "login ann { password y }\n";
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fixture_start(&f, conf);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fixture_stop(&f);
-	return 0;
-}
 
 /* What EHLO offers: "" for nothing. */
 static const char *
@@ -107,11 +82,10 @@ what_is_offered_goes_by_the_secrets(void **state)
 static void
 what_needs_tls_is_not_taken_without(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: AUTH SCRAM-SHA-256-PLUS", "S: 504", "C: AUTH EXTERNAL",
+	dialogue(c, "C: AUTH SCRAM-SHA-256-PLUS", "S: 504", "C: AUTH EXTERNAL",
 	    "S: 504", "C: AUTH EXTERNAL =", "S: 504", "C: AUTH CRAM-MD5",
 	    "S: 504");
 	client_close(&c);
@@ -120,11 +94,10 @@ what_needs_tls_is_not_taken_without(void **state)
 static void
 plain_and_login(void **state)
 {
-	struct client *c = client_connect(&f, 1, "127.0.0.1");
+	struct client *c = greeted(1, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<joe@x.test>", "S: 530 5.7.0",
+	dialogue(c, "C: MAIL FROM:<joe@x.test>", "S: 530 5.7.0",
 	    "C: auth plain " JOE, "S: 235 2.7.0",
 	    "C: AUTH PLAIN " JOE, "S: 503",
 	    "C: MAIL FROM:<joe@x.test> AUTH=<>", "S: 250",
@@ -137,18 +110,15 @@ plain_and_login(void **state)
 	client_text(c, "EHLO x\r\n");
 	assert_null(strstr(client_reply(c), "AUTH"));
 	client_close(&c);
-	c = client_connect(&f, 1, "127.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: AUTH  PLAIN", "S: 334 ", "C: " JOE, "S: 235");
+	c = greeted(1, "127.0.0.1");
+	dialogue(c, "C: AUTH  PLAIN", "S: 334 ", "C: " JOE, "S: 235");
 	client_close(&c);
-	c = client_connect(&f, 1, "127.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: AUTH LOGIN", "S: 334 VXNlcm5hbWU6", "C: am9l",
+	c = greeted(1, "127.0.0.1");
+	dialogue(c, "C: AUTH LOGIN", "S: 334 VXNlcm5hbWU6", "C: am9l",
 	    "S: 334 UGFzc3dvcmQ6", "C: c2VzYW1l", "S: 235");
 	client_close(&c);
-	c = client_connect(&f, 1, "127.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: AUTH LOGIN am9l", "S: 334 UGFzc3dvcmQ6", "C: c2VzYW1l",
+	c = greeted(1, "127.0.0.1");
+	dialogue(c, "C: AUTH LOGIN am9l", "S: 334 UGFzc3dvcmQ6", "C: c2VzYW1l",
 	    "S: 235");
 	client_close(&c);
 }
@@ -156,11 +126,10 @@ plain_and_login(void **state)
 static void
 whose_addresses(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: AUTH PLAIN " JOE, "S: 235",
+	dialogue(c, "C: AUTH PLAIN " JOE, "S: 235",
 	    "C: MAIL FROM:<ann@x.test>", "S: 553 5.7.1",
 	    "C: MAIL FROM:<>", "S: 250", "C: RSET", "S: 250",
 	    "C: MAIL FROM:<any@sub.joe.test>", "S: 250", "C: RSET", "S: 250",
@@ -186,24 +155,21 @@ what_is_refused(void **state)
 	    "C: AUTH PLAIN " JOE, "S: 503", "C: RSET", "S: 250",
 	    "C: AUTH PLAIN " JOE, "S: 235");
 	client_close(&c);
-	c = client_connect(&f, 0, "192.0.2.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: AUTH PLAIN " JOE, "S: 538 5.7.11");
+	c = greeted(0, "192.0.2.1");
+	dialogue(c, "C: AUTH PLAIN " JOE, "S: 538 5.7.11");
 	client_close(&c);
-	c = client_connect(&f, 2, "127.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: AUTH PLAIN " JOE, "S: 502");
+	c = greeted(2, "127.0.0.1");
+	dialogue(c, "C: AUTH PLAIN " JOE, "S: 502");
 	client_close(&c);
 }
 
 static void
 stranger_with_auth_offered(void **state)
 {
-	struct client *c = client_connect(&f, 3, "192.0.2.1");
+	struct client *c = greeted(3, "192.0.2.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250",
+	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 250",
 	    "C: RCPT TO:<b@y.test>", "S: 530 5.7.0");
 	client_close(&c);
 }
@@ -211,12 +177,11 @@ stranger_with_auth_offered(void **state)
 static void
 long_exchange_lines(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 	static char line[14000];
 
 	(void)state;
 	memset(line, 'A', sizeof line);
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250");
 	client_text(c, "AUTH PLAIN ");
 	client_send(c, line, 12000);
 	dialogue(c, "C: ", "S: 535", "C: AUTH PLAIN", "S: 334");
@@ -252,16 +217,14 @@ the_auth_role_is_away(void **state)
 static void
 a_client_that_leaves_in_between(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: AUTH LOGIN", "S: 334");
+	dialogue(c, "C: AUTH LOGIN", "S: 334");
 	client_close(&c);
 	fixture_settle(&f);
 	assert_int_equal(f.l->session_count, 0);
 }
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)

@@ -1,29 +1,12 @@
 /* Limits of connections, rates, time; the small counters behind them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "steps.h"
+
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/clock.h"
-#include "fixture.h"
 #include "io/base64.h"
 #include "listener/client_table.h"
 #include "listener/message_number.h"
-
-static struct fixture f;
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fixture_stop(&f);
-	return 0;
-}
 
 /* ---- numbers of messages ---- */
 
@@ -112,17 +95,11 @@ base64_is_strict(void **state)
 
 /* ---- sessions ---- */
 
-static int
-setup(void **state)
-{
-	(void)state;
-	fixture_start(&f,
-	    "listen 127.0.0.1:2525 {\n  max-connections 3\n"
-	    "  max-connections-per-client 2\n  rate 2/1h\n}\n"
-	    "listen 127.0.0.1:2526 { timeout 300ms }\n"
-	    "client 10.0.0.1 { rate 1/1h }\n");
-	return 0;
-}
+const char conf[] =
+    "listen 127.0.0.1:2525 {\n  max-connections 3\n"
+    "  max-connections-per-client 2\n  rate 2/1h\n}\n"
+    "listen 127.0.0.1:2526 { timeout 300ms }\n"
+    "client 10.0.0.1 { rate 1/1h }\n";
 
 static void
 connections(void **state)
@@ -152,24 +129,21 @@ connections(void **state)
 static void
 messages_per_client(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<bad", "S: 501",	/* costs nothing */
+	dialogue(c, "C: MAIL FROM:<bad", "S: 501",	/* costs nothing */
 	    "C: MAIL FROM:<a@x.test>", "S: 250", "C: RSET", "S: 250",
 	    "C: MAIL FROM:<a@x.test>", "S: 250", "C: RSET", "S: 250",
 	    "C: MAIL FROM:<a@x.test>", "S: 450 4.7.1");
 	client_close(&c);
 	/* also over several connections */
-	c = client_connect(&f, 0, "127.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 450 4.7.1");
+	c = greeted(0, "127.0.0.1");
+	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 450 4.7.1");
 	client_close(&c);
 	/* a client's own rate */
-	c = client_connect(&f, 0, "10.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250", "C: RSET", "S: 250",
+	c = greeted(0, "10.0.0.1");
+	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 250", "C: RSET", "S: 250",
 	    "C: MAIL FROM:<a@x.test>", "S: 450 4.7.1");
 	client_close(&c);
 }
@@ -182,11 +156,8 @@ silence_ends_a_session(void **state)
 	(void)state;
 	dialogue(c, "S: 220", "S: 421 4.4.2", "S: ");
 	client_close(&c);
-	c = client_connect(&f, 1, "127.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250",
-	    "C: RCPT TO:<b@y.test>", "S: 250", "C: DATA", "S: 354",
-	    "C: half", "S: 421 4.4.2", "S: ");
+	c = to_data(1, "127.0.0.1");
+	dialogue(c, "C: half", "S: 421 4.4.2", "S: ");
 	client_close(&c);
 	assert_int_equal(f.mails, 0);
 }
@@ -194,15 +165,12 @@ silence_ends_a_session(void **state)
 static void
 a_slow_queue_is_not_the_clients_fault(void **state)
 {
-	struct client *c = client_connect(&f, 1, "127.0.0.1");
+	struct client *c = to_data(1, "127.0.0.1");
 	uint64_t end;
 
 	(void)state;
 	f.mood = QUEUE_KEEPS;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250",
-	    "C: RCPT TO:<b@y.test>", "S: 250", "C: DATA", "S: 354",
-	    "C: x\r\n.");
+	dialogue(c, "C: x\r\n.");
 	for (end = clock_mono_ms() + 1000; clock_mono_ms() < end;)
 		loop_turn(f.loop, true);
 	assert_true(client_is_silent(c));
@@ -229,8 +197,6 @@ a_session_is_bounded(void **state)
 	assert_true(clock_mono_ms() >= begin + 3000);
 	client_close(&c);
 }
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)

@@ -1,25 +1,10 @@
 /* Who may relay: the order of the rules in smarthostd.conf(5), as a table and
  * through sessions. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "steps.h"
+
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "fixture.h"
 #include "listener/relay_policy.h"
-
-static struct fixture f;
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fixture_stop(&f);
-	return 0;
-}
 
 static void
 order_of_the_rules(void **state)
@@ -66,7 +51,7 @@ required_authentication(void **state)
 	assert_false(relay_must_auth(&listen, NULL, &net));
 }
 
-static const char conf[] =
+const char conf[] =
     "local-domains home.test\n"
     "listen 127.0.0.1:2525 {\n"
     "  allow 127.0.0.0/8 192.168.1.0/24 fd00::/16\n"
@@ -79,22 +64,13 @@ static const char conf[] =
     "client 172.16.5.0/24 { auth any }\n"
     "client 172.16.6.0/24 { auth off }\n";
 
-static int
-setup(void **state)
-{
-	(void)state;
-	fixture_start(&f, conf);
-	return 0;
-}
-
 /* The reply to a recipient elsewhere. */
 static void
 relays(size_t listen, const char *address, const char *want)
 {
-	struct client *c = client_connect(&f, listen, address);
+	struct client *c = greeted(listen, address);
 
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250",
+	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 250",
 	    "C: RCPT TO:<b@elsewhere.test>", want);
 	client_close(&c);
 }
@@ -134,11 +110,10 @@ denied_at_the_greeting(void **state)
 static void
 everybody_may_write_to_local_users(void **state)
 {
-	struct client *c = client_connect(&f, 0, "203.0.113.1");
+	struct client *c = greeted(0, "203.0.113.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250",
+	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 250",
 	    "C: RCPT TO:<root@home.test>", "S: 250",
 	    "C: RCPT TO:<root@sub.home.test>", "S: 550 5.7.1");
 	client_close(&c);
@@ -147,11 +122,10 @@ everybody_may_write_to_local_users(void **state)
 static void
 recipients_of_a_client(void **state)
 {
-	struct client *c = client_connect(&f, 0, "172.16.0.1");
+	struct client *c = greeted(0, "172.16.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250",
+	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 250",
 	    "C: RCPT TO:<Boss@corp.test>", "S: 250",
 	    "C: RCPT TO:<root@home.test>", "S: 250",
 	    "C: RCPT TO:<other@corp.test>", "S: 550 5.7.1");
@@ -163,11 +137,10 @@ recipients_of_a_client(void **state)
 static void
 required_means_before_mail(void **state)
 {
-	struct client *c = client_connect(&f, 3, "127.0.0.1");
+	struct client *c = greeted(3, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 550 5.7.1");
+	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 550 5.7.1");
 	client_close(&c);
 }
 
@@ -189,17 +162,14 @@ any_login_is_taken_and_counts_for_nothing(void **state)
 	assert_null(fixture_mail(&f, 0)->env.login);
 	assert_int_equal(f.auth_started, 0);
 	client_close(&c);
-	c = client_connect(&f, 3, "172.16.5.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: AUTH PLAIN", "S: 334",
+	c = greeted(3, "172.16.5.1");
+	dialogue(c, "C: AUTH PLAIN", "S: 334",
 	    "C: *", "S: 501", "C: AUTH CRAM-MD5", "S: 334", "C: zzz", "S: 235");
 	client_close(&c);
-	c = client_connect(&f, 3, "172.16.5.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: AUTH PLAIN AGEAYg==", "S: 235");
+	c = greeted(3, "172.16.5.1");
+	dialogue(c, "C: AUTH PLAIN AGEAYg==", "S: 235");
 	client_close(&c);
 }
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)

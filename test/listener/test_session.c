@@ -1,37 +1,17 @@
 /* The dialogue of a session: order of commands, pipelining, what is offered,
  * what is refused and how, how it ends. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "steps.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "fixture.h"
 #include "ipc/msg.h"
 
-static struct fixture f;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fixture_start(&f, "listen 127.0.0.1:2525 {\n}\n"
-	    "max-recipients 3\nmax-message-size 1M\n"
-	    "local-domains home.test\n");
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fixture_stop(&f);
-	return 0;
-}
+const char conf[] =
+    "listen 127.0.0.1:2525 {\n}\n"
+    "max-recipients 3\nmax-message-size 1M\n"
+    "local-domains home.test\n";
 
 static void
 a_message_goes_in(void **state)
@@ -169,11 +149,10 @@ small_verbs(void **state)
 static void
 addresses_that_are_refused(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@b@c>", "S: 501 5.1.7",
+	dialogue(c, "C: MAIL FROM:<a@b@c>", "S: 501 5.1.7",
 	    "C: MAIL FROM:<a@x.test> FOO=1", "S: 555 5.5.4",
 	    "C: MAIL FROM:<a@x.test> SIZE=x", "S: 501 5.5.4",
 	    "C: MAIL FROM:<a@x.test> SIZE=1048577", "S: 552 5.3.4",
@@ -196,11 +175,10 @@ addresses_that_are_refused(void **state)
 static void
 bare_addresses_get_our_domain(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<root>", "S: 250", "C: RCPT TO:<postmaster>",
+	dialogue(c, "C: MAIL FROM:<root>", "S: 250", "C: RCPT TO:<postmaster>",
 	    "S: 250", "C: RCPT TO:<cron>", "S: 250", "C: DATA", "S: 354",
 	    "C: x\r\n.", "S: 250");
 	assert_string_equal(fixture_mail(&f, 0)->env.from, "root@relay.test");
@@ -214,11 +192,10 @@ bare_addresses_get_our_domain(void **state)
 static void
 local_recipients_are_verified(void **state)
 {
-	struct client *c = client_connect(&f, 0, "203.0.113.9");
+	struct client *c = greeted(0, "203.0.113.9");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250",
+	dialogue(c, "C: MAIL FROM:<a@x.test>", "S: 250",
 	    "C: RCPT TO:<unknown.user@Home.Test>", "S: 550 5.1.1 No such",
 	    "C: RCPT TO:<b@y.test>", "S: 550 5.7.1",
 	    "C: RCPT TO:<root@HOME.test>", "S: 250",
@@ -231,12 +208,11 @@ local_recipients_are_verified(void **state)
 static void
 over_long_lines(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 	static char line[200000];
 
 	(void)state;
 	memset(line, 'x', sizeof line);
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250");
 	client_text(c, "NOOP ");
 	client_send(c, line, 2040);
 	dialogue(c, "C: ", "S: 250");
@@ -344,10 +320,8 @@ half_closed_sockets_get_their_answers(void **state)
 	assert_int_equal(f.mails, 1);
 	client_close(&c);
 	/* in the midst of a message: it is nobody's */
-	c = client_connect(&f, 0, "127.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: MAIL FROM:<a@x.test>",
-	    "S: 250", "C: RCPT TO:<b@y.test>", "S: 250", "C: DATA", "S: 354",
-	    "C: half a mess");
+	c = to_data(0, "127.0.0.1");
+	dialogue(c, "C: half a mess");
 	client_shut(c);
 	dialogue(c, "S: ");
 	client_close(&c);
@@ -432,13 +406,10 @@ static void
 a_drain_lets_messages_finish(void **state)
 {
 	struct client *idle = client_connect(&f, 0, "127.0.0.1");
-	struct client *busy = client_connect(&f, 0, "127.0.0.1");
+	struct client *busy = to_data(0, "127.0.0.1");
 
 	(void)state;
 	dialogue(idle, "S: 220");
-	dialogue(busy, "S: 220", "C: EHLO x", "S: 250",
-	    "C: MAIL FROM:<a@x.test>", "S: 250", "C: RCPT TO:<b@y.test>",
-	    "S: 250", "C: DATA", "S: 354");
 	f.l->base.draining = true;
 	listener_ops.drain(f.l);
 	dialogue(idle, "S: 421 4.3.2", "S: ");
@@ -468,8 +439,6 @@ what_monitor_may_not_hand_over(void **state)
 	assert_int_equal(listener_ops.listen(f.l, &control, dup(0), &e), -1);
 	assert_int_equal(listener_ops.peer(f.l, &delivery, dup(0), &e), -1);
 }
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)

@@ -1,20 +1,11 @@
 /* STARTTLS and implicit TLS: what is forgotten, what closes, old versions. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "steps.h"
+
 #include <string.h>
 
-#include <cmocka.h>
 #include <openssl/ssl.h>
 
-#include "fixture.h"
-
-static struct fixture f;
-
-#define JOE "AGpvZQBzZXNhbWU="
-
-static const char conf[] =
+const char conf[] =
     "listen 127.0.0.1:2525 { certificate cert }\n"
     "listen 127.0.0.1:2526 { tls implicit; certificate cert }\n"
     "listen 127.0.0.1:2527 { tls required; certificate cert }\n"
@@ -22,22 +13,6 @@ static const char conf[] =
     "client 10.0.0.1 { min-tls 1.0 }\n"
     "client 10.0.0.2 { min-tls 1.3 }\n"
     "login joe { password x }\n";
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fixture_start(&f, conf);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fixture_stop(&f);
-	return 0;
-}
 
 static void
 starttls(void **state)
@@ -69,10 +44,9 @@ starttls(void **state)
 static void
 plaintext_behind_starttls(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250");
 	client_text(c, "STARTTLS\r\nMAIL FROM:<evil@x.test>\r\n");
 	while (!client_is_closed(c))
 		assert_memory_equal(client_reply(c), "220", 3);
@@ -83,15 +57,15 @@ plaintext_behind_starttls(void **state)
 static void
 a_handshake_that_is_none(void **state)
 {
-	struct client *c = client_connect(&f, 0, "127.0.0.1");
+	struct client *c = greeted(0, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: STARTTLS", "S: 220");
+	dialogue(c, "C: STARTTLS", "S: 220");
 	client_text(c, "EHLO again\r\n");
 	client_wait_closed(c);
 	client_close(&c);
-	c = client_connect(&f, 0, "127.0.0.1");
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: STARTTLS", "S: 220");
+	c = greeted(0, "127.0.0.1");
+	dialogue(c, "C: STARTTLS", "S: 220");
 	client_shut(c);
 	client_wait_closed(c);
 	client_close(&c);
@@ -115,10 +89,10 @@ implicit(void **state)
 static void
 required(void **state)
 {
-	struct client *c = client_connect(&f, 2, "127.0.0.1");
+	struct client *c = greeted(2, "127.0.0.1");
 
 	(void)state;
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: NOOP", "S: 250",
+	dialogue(c, "C: NOOP", "S: 250",
 	    "C: MAIL FROM:<a@x.test>", "S: 530 5.7.0",
 	    "C: AUTH PLAIN " JOE, "S: 530 5.7.0", "C: STARTTLS",
 	    "S: 220");
@@ -153,9 +127,9 @@ auth_waits_for_tls(void **state)
 static void
 with_version(const char *address, int version, bool works)
 {
-	struct client *c = client_connect(&f, 0, address);
+	struct client *c = greeted(0, address);
 
-	dialogue(c, "S: 220", "C: EHLO x", "S: 250", "C: STARTTLS", "S: 220");
+	dialogue(c, "C: STARTTLS", "S: 220");
 	assert_int_equal(client_start_tls(c, version), works ? 0 : -1);
 	if (works)
 		dialogue(c, "C: EHLO x", "S: 250");
@@ -175,8 +149,6 @@ old_versions_by_client(void **state)
 	with_version("10.0.0.2", TLS1_2_VERSION, false);
 	with_version("10.0.0.2", TLS1_3_VERSION, true);
 }
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)
