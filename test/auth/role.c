@@ -27,6 +27,8 @@ static const char conf[] =
     "transport login { submission 127.0.0.1:1; tls required; username me;"
     " password p; auth-mechanisms LOGIN }\n"
     "transport open { smarthost 127.0.0.1:1 }\n"
+    "transport proxied { smarthost 127.0.0.1:1; socks5 127.0.0.1:2;"
+    " socks5 127.0.0.1:3 { username me; password \"pass word\" } }\n"
     "transport bound { submission 127.0.0.1:1; username user; password pencil;"
     " auth-mechanisms SCRAM-SHA-256-PLUS }\n"
     "transport scram { submission 127.0.0.1:1; username user; "

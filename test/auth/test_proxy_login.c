@@ -3,111 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <sys/socket.h>
 
 #include <cmocka.h>
 
-#include "auth/auth.h"
+#include "auth/role.h"
 #include "base/clock.h"
-#include "conf/load.h"
-#include "ipc/msg.h"
 
-static const char conf[] =
-    "hostname relay.test\n"
-    "transport up { smarthost 127.0.0.1:1; socks5 127.0.0.1:2;"
-    " socks5 127.0.0.1:3 { username me; password \"pass word\" } }\n"
-    "route via up\n";
-
-static struct loop *loop;
-static struct auth *auth;
-static struct port *listener, *delivery;
-
-static int
-read_text(void *arg, const char *path, struct strbuf *out, struct err *e)
-{
-	(void)arg;
-	(void)path;
-	(void)e;
-	strbuf_puts(out, conf);
-	return 0;
-}
-
-static int
-no_message(void *arg, struct port_message *m, struct err *e)
-{
-	(void)arg;
-	(void)m;
-	return err_set(e, -1, "unexpected");
-}
-
-static void
-gone(void *arg, const struct err *why)
-{
-	(void)why;
-	port_free(arg);
-}
-
-static struct port *
-connect_as(uint8_t role, struct port **at)
-{
-	static const struct port_handler handler = { no_message, gone, NULL };
-	struct msg_peer peer = { .role = role };
-	struct err e = { 0 };
-	int fd[2];
-
-	assert_int_equal(socketpair(AF_UNIX,
-	    SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-	assert_int_equal(auth_ops.peer(auth, &peer, fd[0], &e), 0);
-	return port_new(loop, fd[1], "auth", &handler, at);
-}
-
-static int
-setup(void **state)
-{
-	struct conf_reader reader = { read_text, NULL };
-	struct conf_messages m = { 0 };
-	struct strbuf view = STRBUF_INIT;
-	struct conf_tree *tree = NULL;
-	struct err e = { 0 };
-	struct conf *c;
-
-	(void)state;
-	loop = loop_new(&e);
-	auth = auth_new(loop, -1);
-	c = conf_load("test.conf", &reader, false, &tree, &m);
-	if (c == NULL)
-		fail_msg("%s", strbuf_cstr(&m.errors));
-	assert_int_equal(conf_view_encode(tree, CONF_AUTH, &view, &e), 0);
-	assert_int_equal(auth_ops.view(auth, strbuf_slice(&view), &e), 0);
-	assert_int_equal(auth_ops.start(auth, &e), 0);
-	strbuf_free(&view);
-	conf_messages_free(&m);
-	conf_free(&c);
-	conf_tree_free(&tree);
-	listener = connect_as(ROLE_LISTENER, &listener);
-	delivery = connect_as(ROLE_DELIVERY, &delivery);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	port_free(&listener);
-	port_free(&delivery);
-	auth_free(&auth);
-	loop_turn(loop, false);
-	loop_free(&loop);
-	return 0;
-}
-
-/* ---- asking ---- */
-
-struct answer {
+struct proxy_answer {
 	bool there, lost;
 	struct msg_proxy_secret secret;
 };
@@ -115,7 +18,7 @@ struct answer {
 static void
 on_answer(void *arg, struct port_message *m)
 {
-	struct answer *a = arg;
+	struct proxy_answer *a = arg;
 
 	a->there = true;
 	a->lost = m == NULL;
@@ -126,7 +29,7 @@ on_answer(void *arg, struct port_message *m)
 }
 
 static void
-ask(struct port *p, struct slice octets, struct answer *a)
+ask(struct port *p, struct slice octets, struct proxy_answer *a)
 {
 	uint64_t until = clock_mono_us() + 10000000;
 
@@ -139,7 +42,7 @@ ask(struct port *p, struct slice octets, struct answer *a)
 }
 
 static void
-ask_for(const char *transport, uint32_t proxy, struct answer *a)
+ask_for(const char *transport, uint32_t proxy, struct proxy_answer *a)
 {
 	struct msg_proxy_login m = { (char *)(uintptr_t)transport, proxy };
 	struct strbuf b = STRBUF_INIT;
@@ -152,10 +55,10 @@ ask_for(const char *transport, uint32_t proxy, struct answer *a)
 static void
 a_delivery_gets_the_login(void **state)
 {
-	struct answer a;
+	struct proxy_answer a;
 
 	(void)state;
-	ask_for("up", 1, &a);
+	ask_for("proxied", 1, &a);
 	assert_string_equal(a.secret.username, "me");
 	assert_string_equal(a.secret.password, "pass word");
 	msg_proxy_secret_clear(&a.secret);
@@ -164,15 +67,15 @@ a_delivery_gets_the_login(void **state)
 static void
 where_there_is_none_it_hears_so(void **state)
 {
-	struct answer a;
+	struct proxy_answer a;
 
 	(void)state;
-	ask_for("up", 0, &a);
+	ask_for("proxied", 0, &a);
 	assert_null(a.secret.password);
 	assert_string_equal(a.secret.text, "the proxy has no username and "
 	    "password");
 	msg_proxy_secret_clear(&a.secret);
-	ask_for("up", 2, &a);
+	ask_for("proxied", 2, &a);
 	assert_null(a.secret.password);
 	msg_proxy_secret_clear(&a.secret);
 	ask_for("down", 0, &a);
@@ -183,7 +86,7 @@ where_there_is_none_it_hears_so(void **state)
 static void
 garbage_costs_the_channel(void **state)
 {
-	struct answer a;
+	struct proxy_answer a;
 
 	(void)state;
 	ask(delivery, SLICE_LIT("x"), &a);
@@ -194,9 +97,9 @@ garbage_costs_the_channel(void **state)
 static void
 a_listener_gets_nothing(void **state)
 {
-	struct msg_proxy_login m = { (char *)"up", 1 };
+	struct msg_proxy_login m = { (char *)"proxied", 1 };
 	struct strbuf b = STRBUF_INIT;
-	struct answer a;
+	struct proxy_answer a;
 
 	(void)state;
 	msg_proxy_login_encode(&b, &m);
@@ -209,14 +112,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_delivery_gets_the_login,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    where_there_is_none_it_hears_so, setup, teardown),
-		cmocka_unit_test_setup_teardown(garbage_costs_the_channel,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(a_listener_gets_nothing,
-		    setup, teardown),
+		T(a_delivery_gets_the_login),
+		T(where_there_is_none_it_hears_so),
+		T(garbage_costs_the_channel),
+		T(a_listener_gets_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

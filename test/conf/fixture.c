@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +10,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "support/tree.h"
 
 static int
 read_memory(void *arg, const char *path, struct strbuf *out, struct err *e)
@@ -153,19 +152,10 @@ temp_file(const char *name, const char *text, unsigned mode)
 	return path;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *w)
-{
-	(void)st;
-	(void)type;
-	(void)w;
-	return remove(path);
-}
-
 void
 temp_remove(void)
 {
 	if (temp[0] != '\0')
-		nftw(temp, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+		tree_remove(temp);
 	temp[0] = '\0';
 }

@@ -1,9 +1,7 @@
 /* Help for all tests of the store; see fixture.h. */
 #include "fixture.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <lmdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -17,6 +15,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "support/tree.h"
 
 #define PATIENCE_MS 20000
 
@@ -47,15 +46,6 @@ fixture_setup(void **state)
 	return 0;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 int
 fixture_teardown(void **state)
 {
@@ -63,7 +53,7 @@ fixture_teardown(void **state)
 
 	store_close(&f->s);
 	close(f->event);
-	nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(f->dir);
 	free(f);
 	return 0;
 }
@@ -194,6 +184,15 @@ add_file_message(struct fixture *f, struct store_change *c, uint64_t id,
 	store_new_message_file(c, r, fd);
 	store_due_add(c, LANE, DUE, id);
 	record_free(&r);
+}
+
+void
+put_message(struct fixture *f, uint64_t id, struct slice body)
+{
+	struct store_change *c = store_change_new(f->s);
+
+	add_message(c, id, body);
+	assert_int_equal(commit(f, &c), 0);
 }
 
 void

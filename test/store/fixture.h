@@ -52,6 +52,8 @@ struct slice make_body(size_t n, unsigned seed);
 void add_message(struct store_change *c, uint64_t id, struct slice body);
 void add_file_message(struct fixture *f, struct store_change *c, uint64_t id,
     struct slice body);
+/* The same, committed by itself. */
+void put_message(struct fixture *f, uint64_t id, struct slice body);
 /* Takes it out again as a settled one. */
 void remove_message(struct fixture *f, struct store_change *c, uint64_t id);
 /* Asserts that the message is there with this body. */

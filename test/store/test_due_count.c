@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/strbuf.h"
@@ -14,10 +13,7 @@
 static void
 put(struct fixture *f, uint64_t id)
 {
-	struct store_change *c = store_change_new(f->s);
-
-	add_message(c, id, make_body(100, 1));
-	assert_int_equal(commit(f, &c), 0);
+	put_message(f, id, make_body(100, 1));
 }
 
 static void

@@ -9,15 +9,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-static void
-put(struct fixture *f, uint64_t id, struct slice body)
-{
-	struct store_change *c = store_change_new(f->s);
-
-	add_message(c, id, body);
-	assert_int_equal(commit(f, &c), 0);
-}
-
 /* ---- messages ---- */
 
 static void
@@ -30,7 +21,7 @@ test_bodies_of_every_kind_come_back(void **state)
 	unsigned i;
 
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		put(f, ID(i), make_body(sizes[i], i));
+		put_message(f, ID(i), make_body(sizes[i], i));
 	fixture_reopen(f);
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		expect_message(f, ID(i), make_body(sizes[i], i));
@@ -133,8 +124,8 @@ test_a_new_state_leaves_the_body(void **state)
 	struct err e;
 	unsigned i;
 
-	put(f, ID(1), make_body(4096, 1));
-	put(f, ID(2), make_body(100000, 2));
+	put_message(f, ID(1), make_body(4096, 1));
+	put_message(f, ID(2), make_body(100000, 2));
 	c = store_change_new(f->s);
 	add_file_message(f, c, ID(3), make_body(200000, 3));
 	assert_int_equal(commit(f, &c), 0);
@@ -181,7 +172,7 @@ test_the_way_a_body_is_kept_does_not_change(void **state)
 	struct record *r;
 	struct err e;
 
-	put(f, ID(1), SLICE_LIT("body"));
+	put_message(f, ID(1), SLICE_LIT("body"));
 	assert_int_equal(store_get(f->s, ID(1), &r, &e), 0);
 	r->body_kind = BODY_FILE;
 	c = store_change_new(f->s);
@@ -349,7 +340,7 @@ test_the_map_grows_when_it_is_full(void **state)
 	f->s = fixture_try_open(f, false, 1, &e);
 	assert_non_null(f->s);
 	for (i = 1; i <= 700; i++)
-		put(f, ID(i), make_body(STORE_INLINE_MAX, i));
+		put_message(f, ID(i), make_body(STORE_INLINE_MAX, i));
 	for (i = 1; i <= 700; i += 99)
 		expect_message(f, ID(i), make_body(STORE_INLINE_MAX, i));
 	assert_int_equal(store_total(f->s), 700);
@@ -507,9 +498,9 @@ test_messages_are_listed_by_arrival(void **state)
 	uint64_t ids[5], id;
 
 	assert_false(store_oldest(f->s, &id));
-	put(f, ID(2), SLICE_LIT("b"));
-	put(f, ID(1), SLICE_LIT("a"));
-	put(f, ID(3), SLICE_LIT("c"));
+	put_message(f, ID(2), SLICE_LIT("b"));
+	put_message(f, ID(1), SLICE_LIT("a"));
+	put_message(f, ID(3), SLICE_LIT("c"));
 	assert_int_equal(store_list(f->s, 0, ids, 2), 2);
 	assert_int_equal(ids[0], ID(1));
 	assert_int_equal(ids[1], ID(2));

@@ -10,19 +10,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fault.h"
-#include "base/fs.h"
 #include "base/mem.h"
+#include "support/clock_ahead.h"
 
 #define IN_FLIGHT 20u
-
-static char offset_path[] = "/tmp/store_offset.XXXXXX";
 
 /* ---- the child ---- */
 
@@ -182,16 +178,6 @@ run_child(struct fixture *f, struct ledger *l, unsigned kill_after)
 }
 
 static void
-set_clock_ahead(const char *ms)
-{
-	int fd = open(offset_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	assert_int_equal(fs_write_all(fd, ms, strlen(ms)), 0);
-	close(fd);
-	clock_update();
-}
-
-static void
 check_ledger(struct fixture *f, const struct ledger *l)
 {
 	uint64_t n, unknown = 0;
@@ -221,12 +207,12 @@ recover(struct fixture *f, const struct ledger *l)
 	fixture_open(f, false);
 	check_ledger(f, l);
 	expect_clean(f);
-	set_clock_ahead("120000");
+	clock_ahead(120000);
 	while (store_sweep(f->s, 0))
 		;
 	fixture_reopen(f);
 	expect_clean(f);
-	set_clock_ahead("0");
+	clock_ahead(0);
 	store_close(&f->s);
 }
 
@@ -316,11 +302,10 @@ arm(const char *fault)
 static void
 fail_batch(struct fixture *f, const char *fault, int code)
 {
-	struct store_change *c = store_change_new(f->s);
 	struct result settle = { 0 }, mail = { 0 };
+	struct store_change *c;
 
-	add_message(c, ID(1), SLICE_LIT("one"));
-	assert_int_equal(commit(f, &c), 0);
+	put_message(f, ID(1), SLICE_LIT("one"));
 	arm(fault);
 	store_cork(f->s, true);
 	c = store_change_new(f->s);
@@ -338,9 +323,7 @@ fail_batch(struct fixture *f, const char *fault, int code)
 	assert_int_equal(get_code(f, ID(1)), ENOENT);
 	assert_int_equal(get_code(f, ID(2)), ENOENT);
 
-	c = store_change_new(f->s);
-	add_message(c, ID(2), SLICE_LIT("two"));
-	assert_int_equal(commit(f, &c), 0);
+	put_message(f, ID(2), SLICE_LIT("two"));
 	expect_clean(f);
 }
 
@@ -398,9 +381,9 @@ test_the_file_of_a_failed_commit_is_removed(void **state)
 	add_file_message(f, c, ID(1), SLICE_LIT("body"));
 	assert_int_equal(commit(f, &c), ENOSPC);
 	fixture_reopen(f);
-	set_clock_ahead("120000");
+	clock_ahead(120000);
 	expect_clean(f);
-	set_clock_ahead("0");
+	clock_ahead(0);
 }
 
 /* The disk is full for real, as far as this process can tell: files may not
@@ -433,9 +416,7 @@ test_a_full_disk_is_survived(void **state)
 		remove_message(f, c, ID(n));
 		assert_int_equal(commit(f, &c), 0);
 	}
-	c = store_change_new(f->s);
-	add_message(c, ID(3000), make_body(100000, 1));
-	assert_int_equal(commit(f, &c), 0);
+	put_message(f, ID(3000), make_body(100000, 1));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_DFL);
 	fixture_reopen(f);
@@ -460,13 +441,7 @@ main(void)
 		TEST(test_the_file_of_a_failed_commit_is_removed),
 		TEST(test_a_full_disk_is_survived),
 	};
-	int fd = mkstemp(offset_path), rc;
 
-	if (fd < 0)
-		return 1;
-	close(fd);
-	setenv("SMARTHOSTD_CLOCK_OFFSET_FILE", offset_path, 1);
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(offset_path);
-	return rc;
+	return cmocka_run_group_tests(tests, clock_ahead_setup,
+	    clock_ahead_teardown);
 }

@@ -2,7 +2,6 @@
 #include "store/fixture.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/strbuf.h"

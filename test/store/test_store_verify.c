@@ -4,38 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "store/value.h"
-
-static char offset_path[] = "/tmp/store_offset.XXXXXX";
-
-static void
-set_clock_ahead(const char *ms)
-{
-	int fd = open(offset_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	assert_int_equal(fs_write_all(fd, ms, strlen(ms)), 0);
-	close(fd);
-	clock_update();
-}
-
-static void
-put(struct fixture *f, uint64_t id, struct slice body)
-{
-	struct store_change *c = store_change_new(f->s);
-
-	add_message(c, id, body);
-	assert_int_equal(commit(f, &c), 0);
-}
+#include "support/clock_ahead.h"
 
 /* Exactly one finding, about this id, with this text. */
 static void
@@ -93,9 +71,9 @@ test_a_damaged_record_goes_to_quarantine(void **state)
 	struct store_due d[4];
 	uint64_t ids[4];
 
-	put(f, ID(1), SLICE_LIT("one"));
-	put(f, ID(2), SLICE_LIT("two"));
-	put(f, ID(3), SLICE_LIT("three"));
+	put_message(f, ID(1), SLICE_LIT("one"));
+	put_message(f, ID(2), SLICE_LIT("two"));
+	put_message(f, ID(3), SLICE_LIT("three"));
 	damage(f, ID(2), 30);
 	assert_int_equal(get_code(f, ID(2)), EILSEQ);
 	expect_finding(f, ID(2), "damaged");
@@ -122,7 +100,7 @@ test_the_parts_of_a_quarantined_message_stay(void **state)
 	struct fixture *f = *state;
 	struct store_change *c;
 
-	put(f, ID(1), make_body(100000, 1));
+	put_message(f, ID(1), make_body(100000, 1));
 	damage(f, ID(1), 30);
 	c = store_change_new(f->s);
 	store_quarantine(c, ID(1), COUNT_KINDS);
@@ -137,7 +115,7 @@ test_the_state_of_a_damaged_record_is_not_replaced(void **state)
 	struct record *r = make_record(ID(1), SLICE_LIT("one"));
 	struct store_change *c;
 
-	put(f, ID(1), SLICE_LIT("one"));
+	put_message(f, ID(1), SLICE_LIT("one"));
 	damage(f, ID(1), 0);
 	c = store_change_new(f->s);
 	store_put_state(c, r);
@@ -153,7 +131,7 @@ test_a_damaged_body_is_noticed_when_it_is_read(void **state)
 	struct record *r;
 	struct err e;
 
-	put(f, ID(1), SLICE_LIT("body"));
+	put_message(f, ID(1), SLICE_LIT("body"));
 	damage(f, ID(1), -1);
 	assert_int_equal(get_code(f, ID(1)), 0);
 	strbuf_puts(&b, "kept");
@@ -172,7 +150,7 @@ test_a_body_that_was_cut_off_is_noticed(void **state)
 	char value[2000];
 	size_t n;
 
-	put(f, ID(1), SLICE_LIT("body"));
+	put_message(f, ID(1), SLICE_LIT("body"));
 	n = raw_get(f, "message", id_key(ID(1)), value, sizeof(value));
 	raw_put(f, "message", id_key(ID(1)), slice_of(value, n - 1));
 	fixture_open(f, false);
@@ -192,8 +170,8 @@ test_a_missing_due_entry_is_found(void **state)
 {
 	struct fixture *f = *state;
 
-	put(f, ID(1), SLICE_LIT("one"));
-	put(f, ID(2), SLICE_LIT("two"));
+	put_message(f, ID(1), SLICE_LIT("one"));
+	put_message(f, ID(2), SLICE_LIT("two"));
 	raw_del(f, "due", due_key(LANE, DUE, ID(2)));
 	fixture_open(f, false);
 	expect_finding(f, ID(2), "has no due entry in lane 7");
@@ -210,7 +188,7 @@ test_due_entries_for_nothing_are_found(void **state)
 {
 	struct fixture *f = *state;
 
-	put(f, ID(1), SLICE_LIT("one"));
+	put_message(f, ID(1), SLICE_LIT("one"));
 	raw_put(f, "due", due_key(LANE, DUE, ID(9)), slice_of("", 0));
 	fixture_open(f, false);
 	expect_finding(f, ID(9), "no such message");
@@ -253,7 +231,7 @@ test_messages_that_nobody_would_try_are_found(void **state)
 	struct fixture *f = *state;
 	struct store_change *c;
 
-	put(f, ID(1), SLICE_LIT("one"));
+	put_message(f, ID(1), SLICE_LIT("one"));
 	c = store_change_new(f->s);
 	store_due_del(c, LANE, DUE, ID(1));
 	assert_int_equal(commit(f, &c), 0);
@@ -272,7 +250,7 @@ test_missing_and_superfluous_parts_are_found(void **state)
 	unsigned char key[KEY_PART];
 	struct slice k = slice_of(key, sizeof(key));
 
-	put(f, ID(1), make_body(100000, 1));
+	put_message(f, ID(1), make_body(100000, 1));
 	key_part(key, ID(1), 2);
 	raw_put(f, "body", k, SLICE_LIT("third"));
 	fixture_open(f, false);
@@ -397,7 +375,7 @@ test_orphans_are_swept_when_they_are_old(void **state)
 	fixture_reopen(f);
 	assert_true(is_there(f, ID(2)));
 
-	set_clock_ahead("1200000");
+	clock_ahead(1200000);
 	assert_int_equal(store_verify(f->s, NULL, NULL), 299);
 	sweep_all(f, 0);
 	fixture_reopen(f);
@@ -406,7 +384,7 @@ test_orphans_are_swept_when_they_are_old(void **state)
 	assert_false(is_there(f, ID(2)));
 	assert_false(is_there(f, far));
 	expect_message(f, ID(1), SLICE_LIT("kept"));
-	set_clock_ahead("0");
+	clock_ahead(0);
 }
 
 static void
@@ -418,7 +396,7 @@ test_a_file_on_its_way_is_not_swept(void **state)
 	struct pollfd p = { .fd = -1 };
 	unsigned i;
 
-	set_clock_ahead("120000");
+	clock_ahead(120000);
 	add_file_message(f, c, ID(1), SLICE_LIT("kept"));
 	store_cork(f->s, true);
 	store_commit(f->s, &c, false, note_result, &r);
@@ -435,7 +413,7 @@ test_a_file_on_its_way_is_not_swept(void **state)
 	fixture_reopen(f);
 	expect_message(f, ID(1), SLICE_LIT("kept"));
 	expect_clean(f);
-	set_clock_ahead("0");
+	clock_ahead(0);
 }
 
 static void
@@ -444,7 +422,7 @@ test_the_file_of_a_quarantined_message_is_not_swept(void **state)
 	struct fixture *f = *state;
 	struct store_change *c;
 
-	set_clock_ahead("120000");
+	clock_ahead(120000);
 	put_file(f, ID(1), SLICE_LIT("kept"));
 	c = store_change_new(f->s);
 	store_quarantine(c, ID(1), COUNT_KINDS);
@@ -452,7 +430,7 @@ test_the_file_of_a_quarantined_message_is_not_swept(void **state)
 	sweep_all(f, 0);
 	fixture_reopen(f);
 	assert_true(is_there(f, ID(1)));
-	set_clock_ahead("0");
+	clock_ahead(0);
 }
 
 static void
@@ -463,7 +441,7 @@ test_what_is_no_body_file_is_left_alone(void **state)
 	char *file = mem_printf("%s/notes.txt", path);
 	int fd;
 
-	set_clock_ahead("120000");
+	clock_ahead(120000);
 	assert_int_equal(mkdir(path, 0700), 0);
 	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	close(fd);
@@ -472,7 +450,7 @@ test_what_is_no_body_file_is_left_alone(void **state)
 	assert_int_equal(access(file, F_OK), 0);
 	free(file);
 	free(path);
-	set_clock_ahead("0");
+	clock_ahead(0);
 }
 
 static void
@@ -596,13 +574,7 @@ main(void)
 		TEST(test_history_is_trimmed_by_age),
 		TEST(test_history_is_trimmed_by_size),
 	};
-	int fd = mkstemp(offset_path), rc;
 
-	if (fd < 0)
-		return 1;
-	close(fd);
-	setenv("SMARTHOSTD_CLOCK_OFFSET_FILE", offset_path, 1);
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(offset_path);
-	return rc;
+	return cmocka_run_group_tests(tests, clock_ahead_setup,
+	    clock_ahead_teardown);
 }

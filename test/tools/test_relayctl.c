@@ -11,7 +11,6 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@
 #include "base/num.h"
 #include "base/strbuf.h"
 #include "store/store.h"
+#include "support/tree.h"
 
 #define ID(n) (((uint64_t)1795000000000 << 22) + (n))
 
@@ -87,20 +87,11 @@ setup(void **state)
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(path);
-}
-
-static int
 teardown(void **state)
 {
 	struct world *w = *state;
 
-	nftw(w->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	tree_remove(w->dir);
 	free(w->program);
 	strbuf_free(&w->out);
 	strbuf_free(&w->err);
