@@ -1,15 +1,18 @@
 """Fixtures of the whole-program tests."""
 import os
 import pathlib
+import shutil
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from harness.ca import CA  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.dns import Names  # noqa: E402
 from harness.sink import Sink  # noqa: E402
+from harness.socks import Proxy  # noqa: E402
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -60,6 +63,27 @@ def sink():
     for s in made:
         s.stop()
     assert not errors, errors
+
+
+@pytest.fixture
+def proxy():
+    """proxy(script=None, ...) makes scripted SOCKS proxies."""
+    made = []
+
+    def make(*args, **kw):
+        made.append(Proxy(*args, **kw))
+        return made[-1]
+    yield make
+    for p in made:
+        p.stop()
+
+
+@pytest.fixture(scope="module")
+def ca():
+    """A certification authority for the tests of a file."""
+    made = CA()
+    yield made
+    shutil.rmtree(made.dir)
 
 
 @pytest.fixture

@@ -8,18 +8,10 @@ import subprocess
 
 import pytest
 
-from harness.ca import CA
 from harness.client import Client, message, send
 from harness.daemon import DeadPort, until, work_user
 
 BOSS = "boss@corp.test"
-
-
-@pytest.fixture(scope="module")
-def ca():
-    made = CA()
-    yield made
-    shutil.rmtree(made.dir)
 
 
 @pytest.fixture

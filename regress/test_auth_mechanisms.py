@@ -35,11 +35,9 @@ def needs(program):
 
 
 @pytest.fixture(scope="module")
-def ca():
-    made = CA()
-    made.pair = made.cert("localhost", "127.0.0.1", file="listener")
-    yield made
-    shutil.rmtree(made.dir)
+def ca(ca):
+    ca.pair = ca.cert("localhost", "127.0.0.1", file="listener")
+    return ca
 
 
 # ---- who logs in to us

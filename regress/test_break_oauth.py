@@ -25,6 +25,14 @@ def refresh(d, name="a@corp.test"):
                             stderr=subprocess.PIPE, text=True)
 
 
+def refresh_under_way(d, provider, delay):
+    """The provider has been asked, and takes so long to answer."""
+    provider.delay = delay
+    r = refresh(d)
+    assert until(lambda: provider.posts)
+    return r
+
+
 def test_a_file_that_fills_a_message(daemon, world):
     """What comes back is longer than what was read: auth lives on, and so does everybody else's mail."""
     p = world.provider()
@@ -63,9 +71,7 @@ def test_a_directory_that_becomes_a_link(daemon, world):
     victim.mkdir()
     f = token_file(world, p).rename(home / "token")
     d = daemon(account(world, up, f"  oauth2 token-file {f}"))
-    p.delay = 1
-    r = refresh(d)
-    assert until(lambda: p.posts)
+    r = refresh_under_way(d, p, 1)
     home.rename(world.dir / "elsewhere")
     home.symlink_to(victim)
     r.communicate(timeout=20)
@@ -98,9 +104,7 @@ def test_a_file_replaced_while_we_ask(daemon, world, how):
     f, other = token_file(world, p), token_file(world, p, name="other", by="a human")
     new = json.loads(other.read_text())["refresh_token"]
     d = daemon(account(world, up, f"  oauth2 token-file {f}") + "retry 1s\n")
-    p.delay = 1
-    r = refresh(d)
-    assert until(lambda: p.posts)
+    r = refresh_under_way(d, p, 1)
     if how == "replaced":
         other.rename(f)
     else:
@@ -132,16 +136,19 @@ def test_a_ca_file_that_is_a_device(daemon, world):
     os.close(watch)
 
 
-def test_a_reload_while_we_ask(daemon, world):
-    """The provider has exchanged the refresh token already: who asked lives until the new one is saved."""
+def exchange_under_way(daemon, world):
+    """(the provider, the next hop, the token file, the refresh token that is being exchanged, the daemon, the command that waits)"""
     p = world.provider()
     up = world.upstream(p.good)
     f = token_file(world, p)
     old = json.loads(f.read_text())["refresh_token"]
     d = daemon(account(world, up, f"  oauth2 token-file {f}") + "retry 1s\n")
-    p.delay = 1.5
-    r = refresh(d)
-    assert until(lambda: p.posts)
+    return p, up, f, old, d, refresh_under_way(d, p, 1.5)
+
+
+def test_a_reload_while_we_ask(daemon, world):
+    """The provider has exchanged the refresh token already: who asked lives until the new one is saved."""
+    p, up, f, old, d, r = exchange_under_way(daemon, world)
     d.signal(signal.SIGHUP)
     r.communicate(timeout=20)
     assert until(lambda: old not in p.refresh)
@@ -152,14 +159,7 @@ def test_a_reload_while_we_ask(daemon, world):
 
 
 def test_a_stop_while_we_ask(daemon, world):
-    p = world.provider()
-    up = world.upstream(p.good)
-    f = token_file(world, p)
-    old = json.loads(f.read_text())["refresh_token"]
-    d = daemon(account(world, up, f"  oauth2 token-file {f}") + "retry 1s\n")
-    p.delay = 1.5
-    r = refresh(d)
-    assert until(lambda: p.posts)
+    p, _, f, old, d, r = exchange_under_way(daemon, world)
     assert d.stop() == 0
     r.communicate(timeout=20)
     assert until(lambda: old not in p.refresh)
@@ -210,13 +210,18 @@ def test_octets_that_drive_a_terminal(daemon, world):
     assert "\n250 faked" not in everything
 
 
-def test_a_browser_with_anything(daemon, world):
-    """What is not the provider's answer does not end the login, nor does one who breaks off."""
+def login_by_browser(daemon, world):
+    """(the provider, the login that waits, the URL that the provider sends the browser back to)"""
     p = world.provider()
     up = world.upstream(p.good)
     d = daemon(account(world, up, block(p, world, "code")))
     login = Login(d, "a@corp.test", "--no-browser")
-    back = browse(world, login.see(r"(https://\S+/authorize\S+)"))
+    return p, login, browse(world, login.see(r"(https://\S+/authorize\S+)"))
+
+
+def test_a_browser_with_anything(daemon, world):
+    """What is not the provider's answer does not end the login, nor does one who breaks off."""
+    p, login, back = login_by_browser(daemon, world)
     base, port = re.match(r"(http://[^/?]+:(\d+))", back).groups()
     for wrong in ("/?anything", "/?code=1", "/?error=access_denied", "/favicon.ico"):
         with pytest.raises(urllib.error.HTTPError):
@@ -231,11 +236,7 @@ def test_a_browser_with_anything(daemon, world):
 
 def test_a_browser_that_drips(daemon, world):
     """Somebody on this machine holds the port with an octet now and then: the human is let in."""
-    p = world.provider()
-    up = world.upstream(p.good)
-    d = daemon(account(world, up, block(p, world, "code")))
-    login = Login(d, "a@corp.test", "--no-browser")
-    back = browse(world, login.see(r"(https://\S+/authorize\S+)"))
+    _, login, back = login_by_browser(daemon, world)
     s = socket.create_connection(("127.0.0.1", int(re.search(r":(\d+)", back).group(1))))
     over = threading.Event()
 

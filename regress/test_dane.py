@@ -1,23 +1,19 @@
 """DANE: servers whose certificates DNS vouches for (RFC 7672)."""
 import hashlib
-import shutil
 import ssl
 import subprocess
 
 import pytest
 
-from harness.ca import CA
 from harness.client import message, send
 from harness.daemon import check, until
 
 
 @pytest.fixture(scope="module")
-def ca():
-    made = CA()
-    made.pair = made.cert("a.signed.test")
-    made.wrong = made.cert("other.test", own=True)
-    yield made
-    shutil.rmtree(made.dir)
+def ca(ca):
+    ca.pair = ca.cert("a.signed.test")
+    ca.wrong = ca.cert("other.test", own=True)
+    return ca
 
 
 def server(pair):

@@ -7,7 +7,6 @@ import pytest
 
 from harness.client import Client, message, send
 from harness.daemon import DeadPort, until
-from harness.socks import Proxy
 from test_direct import HOSTS, World
 from test_lanes import needs_namespace
 
@@ -166,17 +165,20 @@ def test_via_direct_then_backup_takes_the_same_due_time(world):
 
 # how much
 
-def test_a_rate_is_over_all_sites(world):
-    world.serve("a", "b", "c")
-    for n in "abc":
+def four_to_each(world, letters, limit):
+    """Starts with the limit and sends four messages to each of the sites; a function that counts those that have arrived."""
+    world.serve(*letters)
+    for n in letters:
         world.mx(f"{n}.live.test", n)
-    world.start("retry 1h", block="rate 4/2s")
+    world.start("retry 1h", block=limit)
     for i in range(4):
-        for n in "abc":
+        for n in letters:
             world.send(f"u{i}@{n}.live.test")
+    return lambda: sum(len(world.up[n].messages) for n in letters)
 
-    def count():
-        return sum(len(world.up[n].messages) for n in "abc")
+
+def test_a_rate_is_over_all_sites(world):
+    count = four_to_each(world, "abc", "rate 4/2s")
     assert until(lambda: count() >= 4)
     assert count() <= 8
     assert until(lambda: count() == 12, 20)
@@ -184,16 +186,7 @@ def test_a_rate_is_over_all_sites(world):
 
 
 def test_daily_closes_all_sites(world):
-    world.serve("a", "b")
-    for n in "ab":
-        world.mx(f"{n}.live.test", n)
-    world.start("retry 1h", block="daily 5")
-    for i in range(4):
-        for n in "ab":
-            world.send(f"u{i}@{n}.live.test")
-
-    def count():
-        return sum(len(world.up[n].messages) for n in "ab")
+    count = four_to_each(world, "ab", "daily 5")
     assert until(lambda: count() == 5 and transport(world)["state"] == "parked", 10), (count(), transport(world))
     assert "daily" in transport(world)["why"]
     world.send("later@a.live.test")     # its 250 says that what was written before is on disk, too
@@ -234,7 +227,7 @@ def test_each_site_has_its_own_connections_and_a_host_its_limit(world):
 
 # proxies
 
-def test_a_dead_proxy_closes_the_lane_and_is_named(world):
+def test_a_dead_proxy_closes_the_lane_and_is_named(world, proxy):
     world.serve("a")
     world.mx("live.test", "a")
     gone = DeadPort()
@@ -244,12 +237,9 @@ def test_a_dead_proxy_closes_the_lane_and_is_named(world):
     assert "proxy" in transport(world)["why"] and str(gone.port) in transport(world)["why"], transport(world)
     r = world.waits("u@live.test")
     assert "proxy" in r["last_reply"] and r["status"] == "deferred"
-    p = Proxy(port=gone.release())
-    try:
-        world.arrives("a", "u@live.test")
-        assert world.d.wait_empty() and transport(world)["state"] == "ok"
-    finally:
-        p.stop()
+    proxy(port=gone.release())
+    world.arrives("a", "u@live.test")
+    assert world.d.wait_empty() and transport(world)["state"] == "ok"
 
 
 # why

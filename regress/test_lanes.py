@@ -7,19 +7,11 @@ import subprocess
 
 import pytest
 
-from harness.ca import CA
 from harness.client import message, send
 from harness.daemon import DeadPort, smarthost, until
 from harness.sink import Sink
 
 HOUR = 3600 * 1000
-
-
-@pytest.fixture(scope="module")
-def ca():
-    made = CA()
-    yield made
-    shutil.rmtree(made.dir)
 
 
 def set_clock(f, ms):

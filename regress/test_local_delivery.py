@@ -20,7 +20,7 @@ ANNA, BERT = [u.pw_name for u in sorted(pwd.getpwall(), key=lambda u: u.pw_uid) 
 TRANSPORTS = {
     "unix": "lmtp unix:{box}/lmtp",
     "tcp": "lmtp 127.0.0.1:{lmtp}",
-    "mda": 'mda "/usr/lib/dovecot/dovecot-lda -c {box}/conf -f %f -a %r"',
+    "mda": 'mda "/usr/lib/dovecot/dovecot-lda -c {box}/dovecot.conf -f %f -a %r"',
     "maildir": "maildir {box}/mail/%u",
 }
 ALIASES = """
@@ -164,7 +164,7 @@ def fetch(d, to, text=FETCHMAILRC):
     home = d.dir / "fetchmail"
     home.mkdir(exist_ok=True)
     rc = home / "rc"
-    rc.write_text(text.format(dir=home, imap=d.box.imap, anna=ANNA, password=PASSWORD, to=to, port=d.port))
+    rc.write_text(text.format(dir=home, imap=d.box.port, anna=ANNA, password=PASSWORD, to=to, port=d.port))
     rc.chmod(0o600)
     r = subprocess.run(["fetchmail", "-f", str(rc), "--pidfile", str(home / "pid"), "-v"], capture_output=True, text=True, timeout=90,
                        env={**os.environ, "FETCHMAILHOME": str(home), "HOME": str(home)})

@@ -478,13 +478,11 @@ def test_login_for_a_token_file(daemon, world):
     assert until(lambda: up.to("r@far.test"))
 
 
-class Proxy:
-    """An HTTP proxy that knows CONNECT."""
+class Acceptor:
+    """Serves each connection on a thread of its own."""
 
-    def __init__(self):
-        self.asked = []
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
+    def __init__(self, sock):
+        self.sock = sock
         threading.Thread(target=self.main, daemon=True).start()
 
     def main(self):
@@ -494,6 +492,18 @@ class Proxy:
             except OSError:
                 return
             threading.Thread(target=self.serve, args=(c,), daemon=True).start()
+
+    def stop(self):
+        self.sock.close()
+
+
+class Proxy(Acceptor):
+    """An HTTP proxy that knows CONNECT."""
+
+    def __init__(self):
+        self.asked = []
+        super().__init__(socket.create_server(("127.0.0.1", 0)))
+        self.port = self.sock.getsockname()[1]
 
     def serve(self, c):
         head = b""
@@ -519,9 +529,6 @@ class Proxy:
                 pass
         threading.Thread(target=pump, args=(o, c), daemon=True).start()
         pump(c, o)
-
-    def stop(self):
-        self.sock.close()
 
 
 @pytest.mark.parametrize("where", ["file", "block", "environment"])
@@ -582,35 +589,24 @@ def test_a_token_from_a_command(daemon, world):
     assert until(lambda: up.to("s@far.test"))
 
 
-class Broker:
+class Broker(Acceptor):
     """A CMS broker: answers once the client has ended its side."""
 
     def __init__(self, path, answer):
         self.answer, self.requests = answer, []
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.bind(str(path))
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(path))
         path.chmod(0o666)
-        self.sock.listen(50)
-        threading.Thread(target=self.main, daemon=True).start()
+        sock.listen(50)
+        super().__init__(sock)
 
-    def main(self):
-        while True:
-            try:
-                c, _ = self.sock.accept()
-            except OSError:
-                return
-            said = b""
-            while True:
-                more = c.recv(4096)
-                if not more:
-                    break
-                said += more
-            self.requests.append(said)
-            c.sendall(self.answer(said))
-            c.close()
-
-    def stop(self):
-        self.sock.close()
+    def serve(self, c):
+        said = b""
+        while more := c.recv(4096):
+            said += more
+        self.requests.append(said)
+        c.sendall(self.answer(said))
+        c.close()
 
 
 def test_a_broker(daemon, world):

@@ -2,19 +2,16 @@
 import http.server
 import json
 import os
-import pwd
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import threading
 import urllib.parse
 
 import pytest
 
-from harness.daemon import BIN, free_port, until, work_dir, work_user
-from harness.submission import PROGRAM
+from harness.daemon import BIN, work_user
+from harness.dovecot import PROGRAM, Server
 from test_oauth import World, account, token_file
 
 IMAP = "/usr/lib/dovecot/imap"
@@ -77,33 +74,19 @@ class Introspection:
         self.server.server_close()
 
 
-class DovecotImap:
+class DovecotImap(Server):
     """IMAP with TLS; who logs in shows a token, and nothing else."""
 
     def __init__(self, pair, introspection):
-        self.dir, self.port = work_dir("dovecot-"), free_port()
-        self.log, self.box = self.dir / "log", self.dir / "home" / "box"
-        user = work_user()
-        me = pwd.getpwnam(user)
-        for name in ("run", "state", "home", "home/box", "home/box/new", "home/box/cur", "home/box/tmp"):
-            (self.dir / name).mkdir()
-            os.chown(self.dir / name, me.pw_uid if name.startswith("home") else -1, -1)
+        super().__init__()
+        home, self.box = self.own_dir("home"), self.own_dir("home/box")
+        for name in ("new", "cur", "tmp"):
+            self.own_dir(f"home/box/{name}")
         (self.dir / "oauth2").write_text(f"introspection_mode = post\nintrospection_url = {introspection}\nusername_attribute = email\n"
                                          "active_attribute = active\nactive_value = true\n")
-        group = subprocess.run(["id", "-gn", user], capture_output=True, text=True).stdout.strip()
-        conf = self.dir / "dovecot.conf"
-        conf.write_text(f"""
-base_dir = {self.dir}/run
-state_dir = {self.dir}/state
-log_path = {self.log}
-auth_verbose = yes
+        self.start(f"""
 protocols = imap
-listen = 127.0.0.1
-default_internal_user = {user}
-default_internal_group = {group}
-default_login_user = {user}
 auth_mechanisms = oauthbearer xoauth2 plain login
-auth_failure_delay = 0
 ssl = required
 ssl_cert = <{pair[0]}
 ssl_key = <{pair[1]}
@@ -113,16 +96,9 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid={me.pw_uid} gid={me.pw_gid} home={self.dir}/home
+  args = uid={self.user.pw_uid} gid={self.user.pw_gid} home={home}
 }}
-first_valid_uid = 1
 mail_location = maildir:{self.box}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
 service imap-login {{
   chroot =
   inet_listener imap {{
@@ -133,30 +109,6 @@ service imap-login {{
   }}
 }}
 """)
-        self.proc = subprocess.Popen([PROGRAM, "-F", "-c", str(conf)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.dir / "err", "wb"),
-                                     start_new_session=True)
-        assert until(self._answers, 15), "Dovecot does not start:\n" + self.said
-
-    def _answers(self):
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as s:
-                return s.recv(100).startswith(b"* OK")
-        except OSError:
-            return False
-
-    @property
-    def said(self):
-        return "".join(p.read_text(errors="replace") for p in (self.dir / "err", self.log) if p.exists())
-
-    def stop(self):
-        if self.proc.poll() is None:
-            self.proc.send_signal(signal.SIGTERM)
-            try:
-                self.proc.wait(10)
-            except subprocess.TimeoutExpired:
-                self.proc.kill()
-                self.proc.wait()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 @needs("mbsync", PROGRAM, IMAP)

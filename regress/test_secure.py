@@ -7,18 +7,10 @@ import subprocess
 
 import pytest
 
-from harness.ca import CA
 from harness.client import Client, message, send
 from harness.daemon import free_port, until
 
 RETRY = "retry 1s\nwarn-after off\n"
-
-
-@pytest.fixture(scope="module")
-def ca():
-    made = CA()
-    yield made
-    shutil.rmtree(made.dir)
 
 
 @pytest.fixture

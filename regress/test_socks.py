@@ -12,18 +12,6 @@ from harness.socks import Proxy
 DROP, HANG = Proxy.DROP, Proxy.HANG
 
 
-@pytest.fixture
-def proxy():
-    made = []
-
-    def make(*args, **kw):
-        made.append(Proxy(*args, **kw))
-        return made[-1]
-    yield make
-    for p in made:
-        p.stop()
-
-
 def one(d, to="to@there.test", ident="m", body=None):
     code, text = send(d.port, "from@here.test", [to], message(ident) if body is None else body)
     assert code == 250, text

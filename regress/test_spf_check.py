@@ -3,7 +3,6 @@ import pytest
 
 from harness.client import message, send
 from harness.daemon import smarthost, until
-from harness.socks import Proxy
 
 
 @pytest.fixture
@@ -128,20 +127,13 @@ def test_a_server_that_leaves_while_we_wait(direct, names, sink):
     assert d.far.ids() == {("m", "to@there.test"): 1} or d.spare.ids() == {("m", "to@there.test"): 1}
 
 
-@pytest.fixture
-def proxy():
-    p = Proxy()
-    yield p
-    p.stop()
-
-
 @pytest.mark.parametrize("resolve", ["local", "remote"])
 def test_behind_a_proxy_its_declared_address_counts(direct, names, proxy, resolve):
     names.add("good.test", "TXT", "v=spf1 ip4:198.51.100.7 -all").add("bad.test", "TXT", "v=spf1 ip4:127.0.0.1 -all")
-    proxy.names["mx.there.test"] = "127.0.0.1"
-    d = direct(f"spf-check skip\nsocks5 {proxy.address} {{ remote-address 198.51.100.7; remote-hostname out.test; resolve {resolve} }}\n")
+    p = proxy(names={"mx.there.test": "127.0.0.1"})
+    d = direct(f"spf-check skip\nsocks5 {p.address} {{ remote-address 198.51.100.7; remote-hostname out.test; resolve {resolve} }}\n")
     one(d, "u@good.test", "m1")
-    assert len(d.far.messages) == 1 and proxy.wanted and d.far.sessions[0].helo == "out.test"
+    assert len(d.far.messages) == 1 and p.wanted and d.far.sessions[0].helo == "out.test"
     one(d, "u@bad.test", "m2")
     assert len(d.far.messages) == 1 and len(d.spare.messages) == 1
     assert d.events("spf")[0]["address"] == "198.51.100.7"
@@ -149,6 +141,6 @@ def test_behind_a_proxy_its_declared_address_counts(direct, names, proxy, resolv
 
 def test_a_proxy_that_declares_nothing_is_not_judged(direct, names, proxy):
     names.add("bad.test", "TXT", "v=spf1 -all")
-    d = direct(f"spf-check skip\nsocks5 {proxy.address}\n")
+    d = direct(f"spf-check skip\nsocks5 {proxy().address}\n")
     one(d, "u@bad.test")
     assert len(d.far.messages) == 1 and not d.events("spf")

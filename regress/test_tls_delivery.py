@@ -20,11 +20,9 @@ USER, PASSWORD = "joe@here.test", "pa ss-W:1%="
 
 
 @pytest.fixture(scope="module")
-def ca():
-    made = CA()
-    made.good = made.cert("localhost", "127.0.0.1", file="good")
-    yield made
-    shutil.rmtree(made.dir)
+def ca(ca):
+    ca.good = ca.cert("localhost", "127.0.0.1", file="good")
+    return ca
 
 
 def serve(pair, *, low=None, high=None, old=False):

@@ -12,7 +12,6 @@ import warnings
 
 import pytest
 
-from harness.ca import CA
 from harness.client import Client, message, stuffed
 from harness.daemon import BIN, check, free_port, until
 
@@ -20,11 +19,9 @@ USER, PASSWORD = "scanner", "pa ss-W:1%="
 
 
 @pytest.fixture(scope="module")
-def ca():
-    made = CA()
-    made.pair = made.cert("localhost", "127.0.0.1", file="listener", rsa=True)
-    yield made
-    shutil.rmtree(made.dir)
+def ca(ca):
+    ca.pair = ca.cert("localhost", "127.0.0.1", file="listener", rsa=True)
+    return ca
 
 
 def upstream(s):

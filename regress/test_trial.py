@@ -2,26 +2,16 @@
 import base64
 import json
 import re
-import shutil
 
 import pytest
 
-from harness.ca import CA
 from harness.daemon import DeadPort
 from harness.sink import DROP
-from harness.socks import Proxy
 from test_dane import World as Signed
 from test_dane import spki
 from test_direct import HOSTS, World
 
 SECRET = "pa ss-W:1%="
-
-
-@pytest.fixture(scope="module")
-def ca():
-    made = CA()
-    yield made
-    shutil.rmtree(made.dir)
 
 
 @pytest.fixture
@@ -173,18 +163,6 @@ def test_direct_needs_a_recipient_and_names_that_can_be_resolved(world):
 
 
 # through proxies
-
-@pytest.fixture
-def proxy():
-    made = []
-
-    def make(*args, **kw):
-        made.append(Proxy(*args, **kw))
-        return made[-1]
-    yield make
-    for p in made:
-        p.stop()
-
 
 @pytest.mark.parametrize("said,declared,known", [
     ("250 sink.test Hello relay.test [127.0.0.1]", "127.0.0.1", True),

@@ -2,7 +2,8 @@
 import asyncio
 import base64
 import re
-import threading
+
+from harness.server import Server
 
 DROP = object()         # close the connection at once
 
@@ -24,7 +25,7 @@ class Session:
         self.login = None
 
 
-class Sink:
+class Sink(Server):
     """script(stage, session, arg) decides an answer: None for the usual one, text, bytes (as they are), DROP, or
     (seconds, answer).  Stages: connect ehlo helo mail rcpt data bdat body rset noop quit.  A message is recorded before
     its reply is sent, as a real server stores before it answers.  With CHUNKING in ehlo BDAT is understood too; with tls
@@ -40,44 +41,10 @@ class Sink:
         self.messages, self.sessions = [], []
         self.open = self.most = 0
         self.errors = []
-        self._started = threading.Event()
-        self.thread = threading.Thread(target=self._main, daemon=True)
-        self.thread.start()
-        self._started.wait(10)
+        self.start()
 
-    # thread
-    def _main(self):
-        self.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self.loop)
-        self.loop.set_exception_handler(lambda *_: None)
-        if self.path:
-            self.server = self.loop.run_until_complete(asyncio.start_unix_server(self._client, self.path))
-        else:
-            self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port, backlog=1024,
-                                                                            ssl=self.tls if self.implicit else None))
-            self.port = self.server.sockets[0].getsockname()[1]
-        self._started.set()
-        self.loop.run_forever()
-        self.loop.close()
-
-    def stop(self):
-        """Closes the port and all connections; start() opens the same port again."""
-        if not self.thread.is_alive():
-            return
-
-        def end():
-            self.server.close()
-            for t in asyncio.all_tasks(self.loop):
-                t.cancel()
-            self.loop.call_later(0.02, self.loop.stop)
-        self.loop.call_soon_threadsafe(end)
-        self.thread.join(5)
-
-    def start(self):
-        self._started.clear()
-        self.thread = threading.Thread(target=self._main, daemon=True)
-        self.thread.start()
-        self._started.wait(10)
+    def _listen(self):
+        return super()._listen(ssl=self.tls if self.implicit else None)
 
     # looking
     def to(self, address):

@@ -2,10 +2,11 @@
 import asyncio
 import socket
 import struct
-import threading
+
+from harness.server import Server
 
 
-class Proxy:
+class Proxy(Server):
     """Proxy() relays to wherever it is asked.  users={name: password} demands a login.  names={host: (address, port) or address} is what it looks
     up itself; anything else is connected to as it is said.  script(stage, arg) may return a reply code for stage "connect" (arg: (host, port)),
     or DROP to close the connection, or HANG to say nothing; stages: accept method login connect relayed (arg: octets from the client so far).
@@ -16,37 +17,7 @@ class Proxy:
     def __init__(self, script=None, users=None, names=None, host="127.0.0.1", port=0):
         self.script, self.users, self.names, self.host, self.port = script, users, names or {}, host, port
         self.wanted, self.logins, self.accepted = [], [], 0
-        self._start()
-
-    def _start(self):
-        self._ready = threading.Event()
-        self.thread = threading.Thread(target=self._main, daemon=True)
-        self.thread.start()
-        assert self._ready.wait(10)
-
-    start = _start
-
-    def _main(self):
-        self.loop = asyncio.new_event_loop()
-        self.loop.set_exception_handler(lambda *_: None)
-        self.server = self.loop.run_until_complete(asyncio.start_server(self._client, self.host, self.port))
-        self.port = self.server.sockets[0].getsockname()[1]
-        self._ready.set()
-        self.loop.run_forever()
-        self.loop.close()
-
-    def stop(self):
-        """All of its connections are cut; start() opens the same port again."""
-        if not self.thread.is_alive():
-            return
-
-        def end():
-            self.server.close()
-            for t in asyncio.all_tasks(self.loop):
-                t.cancel()
-            self.loop.call_later(0.02, self.loop.stop)
-        self.loop.call_soon_threadsafe(end)
-        self.thread.join(5)
+        self.start()
 
     @property
     def address(self):
