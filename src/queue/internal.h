@@ -427,6 +427,14 @@ void job_start(struct attempt *a);
 void job_wait(struct attempt *a);
 /* Sends what waits for a peer or a slot. */
 void job_send_unsent(struct queue *q);
+/* A result that no delivery has given, the same for each recipient of the
+ * attempt; msg_job_done_clear() it. */
+void job_own_result(const struct attempt *a, enum job_class class,
+    uint16_t code, const uint8_t status[3], const char *text,
+    struct msg_job_done *d);
+/* What it says of one recipient. */
+void job_set_result(struct msg_job_result *r, uint16_t code,
+    const uint8_t status[3], const char *text);
 
 /* ---- local.c ---- */
 void local_start(struct attempt *a);

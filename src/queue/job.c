@@ -245,3 +245,33 @@ job_start(struct attempt *a)
 	else
 		job_wait(a);
 }
+
+/* ---- results of our own ---- */
+
+void
+job_set_result(struct msg_job_result *r, uint16_t code,
+    const uint8_t status[3], const char *text)
+{
+	free(r->text);
+	r->code = code;
+	memcpy(r->status, status, sizeof(r->status));
+	r->text = mem_printf("%u %u.%u.%u %s", code, status[0], status[1],
+	    status[2], text);
+}
+
+void
+job_own_result(const struct attempt *a, enum job_class class, uint16_t code,
+    const uint8_t status[3], const char *text, struct msg_job_done *d)
+{
+	size_t k;
+
+	memset(d, 0, sizeof(*d));
+	d->class = (uint8_t)class;
+	d->text = mem_strdup(text);
+	d->n_rcpt = (uint32_t)a->n_rcpt;
+	d->rcpt = mem_zarray(a->n_rcpt, sizeof(*d->rcpt));
+	for (k = 0; k < a->n_rcpt; k++) {
+		d->rcpt[k].index = a->rcpt[k];
+		job_set_result(&d->rcpt[k], code, status, text);
+	}
+}

@@ -24,8 +24,15 @@
 
 struct verdict {
 	uint16_t code;
-	uint8_t subject, detail;
+	uint8_t status[3];
 };
+
+static struct verdict
+verdict(uint16_t code, uint8_t subject, uint8_t detail)
+{
+	return (struct verdict){ code, { (uint8_t)(code / 100), subject,
+	    detail } };
+}
 
 /* What an exit status of sysexits means to the sender.  What may be a fault
  * of ours or of the moment is tried again. */
@@ -34,37 +41,24 @@ exit_verdict(unsigned status)
 {
 	switch (status) {
 	case EX_OK:
-		return (struct verdict){ 250, 0, 0 };
+		return verdict(250, 0, 0);
 	case EX_DATAERR:
-		return (struct verdict){ 550, 6, 0 };
+		return verdict(550, 6, 0);
 	case EX_NOUSER:
-		return (struct verdict){ 550, 1, 1 };
+		return verdict(550, 1, 1);
 	case EX_NOHOST:
-		return (struct verdict){ 550, 1, 2 };
+		return verdict(550, 1, 2);
 	case EX_UNAVAILABLE:
 	case EX_USAGE:
 	case EX_SOFTWARE:
-		return (struct verdict){ 550, 3, 0 };
+		return verdict(550, 3, 0);
 	case EX_NOPERM:
-		return (struct verdict){ 550, 7, 0 };
+		return verdict(550, 7, 0);
 	case EX_CANTCREAT:
-		return (struct verdict){ 450, 2, 0 };
+		return verdict(450, 2, 0);
 	default:
-		return (struct verdict){ 451, 3, 0 };
+		return verdict(451, 3, 0);
 	}
-}
-
-static void
-set_result(struct msg_job_result *r, uint32_t index, struct verdict v,
-    const char *text)
-{
-	r->index = index;
-	r->code = v.code;
-	r->status[0] = (uint8_t)(v.code / 100);
-	r->status[1] = v.subject;
-	r->status[2] = v.detail;
-	r->text = mem_printf("%u %u.%u.%u %s", v.code, v.code / 100u,
-	    v.subject, v.detail, text);
 }
 
 /* One result for all recipients of the attempt, but for those who have
@@ -81,22 +75,17 @@ settle_all(struct attempt *a, enum job_class class, struct verdict v,
 		rate_spend(a);
 	/* `fail 451 "4.7.1 not now"` brings its own */
 	if (mail_status_parse(slice_cstr(text), &status, &used)) {
-		v.subject = (uint8_t)status.subject;
-		v.detail = (uint8_t)status.detail;
+		v.status[1] = (uint8_t)status.subject;
+		v.status[2] = (uint8_t)status.detail;
 		text += used + strspn(text + used, " \t");
 	}
-	memset(&d, 0, sizeof(d));
-	d.class = (uint8_t)class;
-	d.text = mem_strdup(text);
-	d.n_rcpt = (uint32_t)a->n_rcpt;
-	d.rcpt = mem_zarray(a->n_rcpt, sizeof(*d.rcpt));
-	for (k = 0; k < a->n_rcpt; k++) {
-		if (own != NULL && k < own->n_own && own->own[k] != EX_OK)
-			set_result(&d.rcpt[k], a->rcpt[k],
-			    exit_verdict(own->own[k]),
-			    "cannot be delivered to on this machine");
-		else
-			set_result(&d.rcpt[k], a->rcpt[k], v, text);
+	job_own_result(a, class, v.code, v.status, text, &d);
+	for (k = 0; own != NULL && k < own->n_own && k < a->n_rcpt; k++) {
+		if (own->own[k] == EX_OK)
+			continue;
+		v = exit_verdict(own->own[k]);
+		job_set_result(&d.rcpt[k], v.code, v.status,
+		    "cannot be delivered to on this machine");
 	}
 	settle_job(a, &d);
 	msg_job_done_clear(&d);
@@ -112,15 +101,14 @@ local_settle(struct attempt *a)
 	if (t == NULL) {
 		snprintf(text, sizeof(text), "transport %.100s is not in the "
 		    "configuration", a->lane->name);
-		settle_all(a, JOB_UNREACHABLE, (struct verdict){ 451, 3, 5 },
-		    text, NULL);
+		settle_all(a, JOB_UNREACHABLE, verdict(451, 3, 5), text, NULL);
 	} else if (t->kind == TRANSPORT_DISCARD) {
-		settle_all(a, JOB_SETTLED, (struct verdict){ 250, 0, 0 },
-		    "discarded", NULL);
+		settle_all(a, JOB_SETTLED, verdict(250, 0, 0), "discarded",
+		    NULL);
 	} else if (t->kind == TRANSPORT_FAIL) {
-		settle_all(a, JOB_SETTLED, (struct verdict){
-		    (uint16_t)t->fail_code, 7, 0 }, t->fail_text != NULL ?
-		    t->fail_text : "refused by the configuration", NULL);
+		settle_all(a, JOB_SETTLED, verdict((uint16_t)t->fail_code, 7,
+		    0), t->fail_text != NULL ? t->fail_text :
+		    "refused by the configuration", NULL);
 	} else {
 		return false;
 	}

@@ -7,7 +7,6 @@
  * past all caches (the record remembers the first time); a null MX at once.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -21,20 +20,8 @@ site_fail(struct attempt *a, enum job_class class, uint16_t code,
     const uint8_t status[3], const char *text)
 {
 	struct msg_job_done d;
-	size_t k;
 
-	memset(&d, 0, sizeof(d));
-	d.class = (uint8_t)class;
-	d.text = mem_strdup(text);
-	d.n_rcpt = (uint32_t)a->n_rcpt;
-	d.rcpt = mem_zarray(a->n_rcpt, sizeof(*d.rcpt));
-	for (k = 0; k < a->n_rcpt; k++) {
-		d.rcpt[k].index = a->rcpt[k];
-		d.rcpt[k].code = code;
-		memcpy(d.rcpt[k].status, status, 3);
-		d.rcpt[k].text = mem_printf("%u %u.%u.%u %s", code, status[0],
-		    status[1], status[2], text);
-	}
+	job_own_result(a, class, code, status, text, &d);
 	a->sent_us = clock_mono_us();
 	settle_job(a, &d);
 	msg_job_done_clear(&d);
