@@ -248,45 +248,52 @@ store_quarantine(struct store_change *c, uint64_t id,
 
 /* ---- the other tables ---- */
 
-void
-store_due_add(struct store_change *c, uint32_t lane, uint64_t time,
-    uint64_t id)
+static void
+op_due(struct store_change *c, enum op_kind kind, uint32_t lane,
+    uint64_t time, uint64_t id)
 {
 	unsigned char key[KEY_DUE];
 
 	key_due(key, lane, time, id);
-	op_add(c, OP_PUT, T_DUE, key, sizeof(key), slice_of(NULL, 0));
+	op_add(c, kind, T_DUE, key, sizeof(key), slice_of(NULL, 0));
+}
+
+static void
+op_history(struct store_change *c, enum op_kind kind, uint64_t time,
+    uint64_t id, struct slice value)
+{
+	unsigned char key[KEY_HISTORY];
+
+	put_be64(key, time);
+	put_be64(key + 8, id);
+	op_add(c, kind, T_HISTORY, key, sizeof(key), value);
+}
+
+void
+store_due_add(struct store_change *c, uint32_t lane, uint64_t time,
+    uint64_t id)
+{
+	op_due(c, OP_PUT, lane, time, id);
 }
 
 void
 store_due_del(struct store_change *c, uint32_t lane, uint64_t time,
     uint64_t id)
 {
-	unsigned char key[KEY_DUE];
-
-	key_due(key, lane, time, id);
-	op_add(c, OP_DEL, T_DUE, key, sizeof(key), slice_of(NULL, 0));
+	op_due(c, OP_DEL, lane, time, id);
 }
 
 void
 store_put_history(struct store_change *c, uint64_t time, uint64_t id,
     struct slice value)
 {
-	unsigned char key[KEY_HISTORY];
-
-	put_be64(key, time);
-	put_be64(key + 8, id);
-	op_add(c, OP_PUT, T_HISTORY, key, sizeof(key), value);
+	op_history(c, OP_PUT, time, id, value);
 }
 
 void
 change_del_history(struct store_change *c, uint64_t time, uint64_t id)
 {
-	unsigned char key[KEY_HISTORY];
-
-	put_be64(key, time);
-	put_be64(key + 8, id);
-	op_add(c, OP_DEL, T_HISTORY, key, sizeof(key), slice_of(NULL, 0));
+	op_history(c, OP_DEL, time, id, slice_of(NULL, 0));
 }
 
 void
