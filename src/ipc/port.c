@@ -326,50 +326,57 @@ port_take(struct port *p, const struct packet_head *h, struct slice data,
 
 /* ---- what goes ---- */
 
-static void
-send_one(struct port *p, uint16_t type, uint16_t flags, uint64_t ref,
-    struct slice a, struct slice b, int fd)
+/* The head of a message of so many octets, and where these go; NULL: the port
+ * is dead, or has become so by holding too much. */
+static struct strbuf *
+begin(struct port *p, size_t n, uint16_t type, uint16_t flags, uint64_t ref,
+    int fd)
 {
-	struct packet_head h = { (uint32_t)(a.n + b.n), type, flags, ref };
-	struct strbuf *out;
+	struct packet_head h = { (uint32_t)n, type, flags, ref };
+	struct strbuf *out = port_socket_room(p, PACKET_HEAD + h.n, fd);
 
 	if (fd >= 0)
 		h.flags |= PACKET_FD;
-	out = port_socket_room(p, PACKET_HEAD + h.n, fd);
-	if (out == NULL)
-		return;
-	packet_put_head(out, &h);
-	strbuf_add_slice(out, a);
-	strbuf_add_slice(out, b);
+	if (out != NULL)
+		packet_put_head(out, &h);
+	return out;
 }
 
-static const struct slice nothing = { "", 0 };
+static void
+send_one(struct port *p, uint16_t type, uint16_t flags, uint64_t ref,
+    struct slice data, int fd)
+{
+	struct strbuf *out = begin(p, data.n, type, flags, ref, fd);
+
+	if (out != NULL)
+		strbuf_add_slice(out, data);
+}
 
 void
 port_send(struct port *p, uint16_t type, uint64_t ref, struct slice data)
 {
-	send_one(p, type, 0, ref, data, nothing, -1);
+	send_one(p, type, 0, ref, data, -1);
 }
 
 void
 port_send_reply(struct port *p, uint16_t type, uint64_t ref,
     struct slice data)
 {
-	send_one(p, type, PACKET_REPLY, ref, data, nothing, -1);
+	send_one(p, type, PACKET_REPLY, ref, data, -1);
 }
 
 void
 port_send_fd(struct port *p, uint16_t type, uint64_t ref, struct slice data,
     int fd)
 {
-	send_one(p, type, 0, ref, data, nothing, fd);
+	send_one(p, type, 0, ref, data, fd);
 }
 
 void
 port_reply_fd(struct port *p, uint16_t type, uint64_t ref, struct slice data,
     int fd)
 {
-	send_one(p, type, PACKET_REPLY, ref, data, nothing, fd);
+	send_one(p, type, PACKET_REPLY, ref, data, fd);
 }
 
 bool
@@ -388,7 +395,7 @@ send_parts(struct port *p, uint16_t type, uint64_t ref, struct slice s,
 		bool end = last && n == s.n;
 
 		send_one(p, type, PACKET_PART | (end ? PACKET_LAST : 0), ref,
-		    slice_of(s.p, n), nothing, end ? fd : -1);
+		    slice_of(s.p, n), end ? fd : -1);
 		s = slice_skip(s, n);
 	} while (s.n > 0);
 }
@@ -403,15 +410,10 @@ transfer(struct port *p, uint16_t type, uint64_t ref, struct slice meta,
 
 	p->credit -= (int64_t)(meta.n + body.n);
 	if (4 + meta.n + body.n <= PORT_MESSAGE_MAX) {
-		struct packet_head h = { (uint32_t)(4 + meta.n + body.n),
-		    type, PACKET_WHOLE, ref };
-
-		if (fd >= 0)
-			h.flags |= PACKET_FD;
-		out = port_socket_room(p, PACKET_HEAD + h.n, fd);
+		out = begin(p, 4 + meta.n + body.n, type, PACKET_WHOLE, ref,
+		    fd);
 		if (out == NULL)
 			return;
-		packet_put_head(out, &h);
 		wire_put_slice(out, meta);
 		strbuf_add_slice(out, body);
 		return;
@@ -420,7 +422,7 @@ transfer(struct port *p, uint16_t type, uint64_t ref, struct slice meta,
 		head[i] = (char)(meta.n >> (8 * i));
 		head[4 + i] = (char)(body.n >> (8 * i));
 	}
-	send_one(p, type, PACKET_BEGIN, ref, slice_of(head, 8), nothing, -1);
+	send_one(p, type, PACKET_BEGIN, ref, slice_of(head, 8), -1);
 	send_parts(p, type, ref, meta, body.n == 0, fd);
 	if (body.n > 0)
 		send_parts(p, type, ref, body, true, fd);
@@ -437,7 +439,7 @@ void
 port_transfer_fd(struct port *p, uint16_t type, uint64_t ref,
     struct slice meta, int fd)
 {
-	transfer(p, type, ref, meta, nothing, fd);
+	transfer(p, type, ref, meta, slice_of("", 0), fd);
 }
 
 void
@@ -446,5 +448,5 @@ port_grant(struct port *p, size_t octets)
 	if (octets == 0)
 		return;
 	p->owed -= octets > p->owed ? p->owed : octets;
-	send_one(p, 0, PACKET_CREDIT, octets, nothing, nothing, -1);
+	send_one(p, 0, PACKET_CREDIT, octets, slice_of("", 0), -1);
 }
