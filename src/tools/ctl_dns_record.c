@@ -8,87 +8,9 @@
 #include <string.h>
 
 #include "io/base64.h"
+#include "mail/mta_sts.h"
+#include "mail/tag_list.h"
 #include "tools/ctl_dns_record.h"
-
-/* Cuts the next `tag=value` off; false: the end.  What is no pair has an empty
- * tag. */
-static bool
-next_tag(struct slice *rest, struct slice *tag, struct slice *value)
-{
-	struct slice piece;
-	long end, equals;
-
-	do {
-		if (rest->n == 0)
-			return false;
-		end = slice_find(*rest, ';');
-		piece = *rest;
-		if (end >= 0)
-			piece.n = (size_t)end;
-		*rest = slice_skip(*rest, piece.n + (end >= 0));
-		piece = slice_trim(piece);
-	} while (piece.n == 0);
-	equals = slice_find(piece, '=');
-	if (equals < 0) {
-		*tag = slice_of(piece.p, 0);
-		*value = piece;
-		return true;
-	}
-	*value = slice_trim(slice_skip(piece, (size_t)equals + 1));
-	piece.n = (size_t)equals;
-	*tag = slice_trim(piece);
-	return true;
-}
-
-bool
-dns_record_claims(struct slice text, const char *version)
-{
-	struct slice rest = text, tag, value;
-
-	return next_tag(&rest, &tag, &value) && slice_eq_cstr(tag, "v") &&
-	    slice_eq_case_cstr(value, version);
-}
-
-bool
-dns_record_tag(struct slice text, const char *name, struct slice *value)
-{
-	struct slice tag, found;
-
-	while (next_tag(&text, &tag, &found)) {
-		if (slice_eq_cstr(tag, name)) {
-			*value = found;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* More than anybody needs; some readers take fewer. */
-#define RECORD_MAX 4096
-
-/* Every piece a pair, none twice. */
-static int
-check_list(struct slice text, struct err *e)
-{
-	struct slice rest = text, tag, value, again, first;
-
-	if (text.n > RECORD_MAX)
-		return err_set(e, EINVAL, "a record of %zu octets, more than "
-		    "%d", text.n, RECORD_MAX);
-	while (next_tag(&rest, &tag, &value)) {
-		if (tag.n == 0)
-			return err_set(e, EINVAL, "`%.*s` is not tag=value",
-			    (int)(value.n < 60 ? value.n : 60), value.p);
-		again = text;
-		while (next_tag(&again, &first, &value))
-			if (slice_eq(first, tag))
-				break;
-		if (first.p != tag.p)
-			return err_set(e, EINVAL, "`%.*s` stands twice",
-			    (int)(tag.n < 60 ? tag.n : 60), tag.p);
-	}
-	return 0;
-}
 
 static bool
 one_of(struct slice value, const char *const *known)
@@ -139,17 +61,17 @@ dns_record_dkim(struct slice text, struct err *e)
 	struct slice v, k = SLICE_LIT("rsa"), p;
 	bool rsa;
 
-	if (check_list(text, e) < 0)
+	if (tag_list_check(text, e) < 0)
 		return -1;
-	if (dns_record_tag(text, "v", &v) &&
+	if (tag_list_get(text, "v", &v) &&
 	    (!slice_eq_cstr(v, "DKIM1") ||
-	    !dns_record_claims(text, "DKIM1")))
+	    !tag_list_claims(text, "DKIM1")))
 		return err_set(e, EINVAL, "v= is DKIM1, and comes first");
-	if (!dns_record_tag(text, "p", &p))
+	if (!tag_list_get(text, "p", &p))
 		return err_set(e, EINVAL, "p= is missing");
 	if (p.n == 0)
 		return err_set(e, EINVAL, "the key is revoked (p= is empty)");
-	dns_record_tag(text, "k", &k);
+	tag_list_get(text, "k", &k);
 	rsa = slice_eq_cstr(k, "rsa");
 	if (!rsa && !slice_eq_cstr(k, "ed25519"))
 		return err_set(e, EINVAL, "k= is rsa or ed25519");
@@ -166,18 +88,18 @@ dns_record_dmarc(struct slice text, struct err *e)
 	static const char *const modes[] = { "r", "s", NULL };
 	struct slice value;
 
-	if (check_list(text, e) < 0)
+	if (tag_list_check(text, e) < 0)
 		return -1;
-	if (!dns_record_tag(text, "p", &value))
+	if (!tag_list_get(text, "p", &value))
 		return err_set(e, EINVAL, "p= is missing");
-	if (!one_of(value, policies) || (dns_record_tag(text, "sp", &value) &&
+	if (!one_of(value, policies) || (tag_list_get(text, "sp", &value) &&
 	    !one_of(value, policies)))
 		return err_set(e, EINVAL,
 		    "p= and sp= are none, quarantine or reject");
-	if ((dns_record_tag(text, "adkim", &value) && !one_of(value, modes)) ||
-	    (dns_record_tag(text, "aspf", &value) && !one_of(value, modes)))
+	if ((tag_list_get(text, "adkim", &value) && !one_of(value, modes)) ||
+	    (tag_list_get(text, "aspf", &value) && !one_of(value, modes)))
 		return err_set(e, EINVAL, "adkim= and aspf= are r or s");
-	if (dns_record_tag(text, "rua", &value) &&
+	if (tag_list_get(text, "rua", &value) &&
 	    !slice_starts_case(value, SLICE_LIT("mailto:")))
 		return err_set(e, EINVAL, "rua= begins with mailto:");
 	return 0;
@@ -189,18 +111,8 @@ int
 dns_record_mta_sts(struct slice text, struct err *e)
 {
 	struct slice id;
-	size_t i;
 
-	if (check_list(text, e) < 0)
-		return -1;
-	if (!dns_record_tag(text, "id", &id) || id.n == 0 || id.n > 32)
-		return err_set(e, EINVAL, "id= of 1 to 32 characters is "
-		    "missing");
-	for (i = 0; i < id.n; i++)
-		if (!isalnum((unsigned char)id.p[i]))
-			return err_set(e, EINVAL,
-			    "id= has letters and digits only");
-	return 0;
+	return mta_sts_record(text, &id, e);
 }
 
 int
@@ -208,9 +120,9 @@ dns_record_tlsrpt(struct slice text, struct err *e)
 {
 	struct slice rua;
 
-	if (check_list(text, e) < 0)
+	if (tag_list_check(text, e) < 0)
 		return -1;
-	if (!dns_record_tag(text, "rua", &rua) ||
+	if (!tag_list_get(text, "rua", &rua) ||
 	    !(slice_starts_case(rua, SLICE_LIT("mailto:")) ||
 	    slice_starts_case(rua, SLICE_LIT("https:"))))
 		return err_set(e, EINVAL,

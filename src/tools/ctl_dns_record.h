@@ -7,13 +7,6 @@
 #include "base/slice.h"
 #include "base/strbuf.h"
 
-/* "v=DMARC1": does the text claim to be one of these?  name: the tag that
- * comes first, with its value. */
-bool dns_record_claims(struct slice text, const char *version);
-/* The value of a tag in `a=b; c=d`; false: it is not there, *value is as it
- * was. */
-bool dns_record_tag(struct slice text, const char *tag, struct slice *value);
-
 /* 0: well-formed.  -1: what is wrong with it. */
 int dns_record_dkim(struct slice text, struct err *e);
 int dns_record_dmarc(struct slice text, struct err *e);

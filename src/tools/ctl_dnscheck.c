@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "mail/tag_list.h"
 #include "tools/ctl_dns_record.h"
 #include "tools/ctl_dnscheck.h"
 
@@ -49,7 +50,7 @@ dnscheck_texts(struct dnscheck *d, const char *name, const char *version,
 	for (i = 0; i < a->count; i++) {
 		strbuf_clear(&text);
 		if (!ctl_dns_text(a, i, &text) || (version != NULL &&
-		    !dns_record_claims(strbuf_slice(&text), version)))
+		    !tag_list_claims(strbuf_slice(&text), version)))
 			continue;
 		if (n++ == 0)
 			strbuf_add_slice(first, strbuf_slice(&text));

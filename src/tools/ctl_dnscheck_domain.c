@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "mail/tag_list.h"
 #include "tools/ctl_dns_record.h"
 #include "tools/ctl_dnscheck.h"
 
@@ -130,8 +131,8 @@ dkim_key(struct dnscheck *d, const char *selector)
 	struct slice p;
 	const char *why;
 	bool found = dnscheck_texts(d, name, NULL, &text, &why) > 0 &&
-	    (dns_record_claims(strbuf_slice(&text), "DKIM1") ||
-	    dns_record_tag(strbuf_slice(&text), "p", &p));
+	    (tag_list_claims(strbuf_slice(&text), "DKIM1") ||
+	    tag_list_get(strbuf_slice(&text), "p", &p));
 
 	if (found && dns_record_dkim(strbuf_slice(&text), &e) < 0)
 		dnscheck_say(d, "dkim", FINDING_WARNING, NULL,

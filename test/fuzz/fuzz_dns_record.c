@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mail/spf.h"
+#include "mail/tag_list.h"
 #include "tools/ctl_dns_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,7 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (checks[i](text, &e) < 0 && e.text[0] == '\0')
 			abort();
 	}
-	if (dns_record_tag(text, "p", &value) && (value.p < text.p ||
+	if (tag_list_get(text, "p", &value) && (value.p < text.p ||
 	    value.p + value.n > text.p + text.n))
 		abort();
 	dns_record_spf_with(text, " ip4:192.0.2.1", &out);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "io/base64.h"
+#include "mail/tag_list.h"
 #include "tools/ctl_dns_record.h"
 
 static struct err e;
@@ -97,11 +98,11 @@ static void
 versions_come_first(void **state)
 {
 	(void)state;
-	assert_true(dns_record_claims(SLICE_LIT(" v = DMARC1 ; p=x"),
+	assert_true(tag_list_claims(SLICE_LIT(" v = DMARC1 ; p=x"),
 	    "DMARC1"));
-	assert_false(dns_record_claims(SLICE_LIT("p=x; v=DMARC1"), "DMARC1"));
-	assert_false(dns_record_claims(SLICE_LIT("v=DMARC2"), "DMARC1"));
-	assert_false(dns_record_claims(SLICE_LIT(""), "DMARC1"));
+	assert_false(tag_list_claims(SLICE_LIT("p=x; v=DMARC1"), "DMARC1"));
+	assert_false(tag_list_claims(SLICE_LIT("v=DMARC2"), "DMARC1"));
+	assert_false(tag_list_claims(SLICE_LIT(""), "DMARC1"));
 }
 
 static void
