@@ -233,6 +233,7 @@ struct conf_transport {
 	bool dane;			/* certificates by TLSA records where a
 					 * server has them; everywhere with
 					 * VERIFY_DANE */
+	bool mta_sts;			/* policies of domains are looked at */
 	bool tls_verify_off_written;	/* `tls-verify off`: secrets may go
 					 * over TLS that nobody verified */
 	struct conf_list tls_fingerprint; /* lower-case hex; "spki:hex" */

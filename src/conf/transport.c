@@ -422,7 +422,7 @@ transport_built_in(struct build *b)
 	build_defaults(b, CTX_TRANSPORT, t);
 	t->tls = TLS_OPPORTUNISTIC;
 	t->tls_verify = VERIFY_OFF;
-	t->dane = true;
+	t->dane = t->mta_sts = true;
 	b->conf->direct = t;
 }
 

@@ -45,6 +45,7 @@ finish_tls(struct build *b, const struct conf_stmt *s,
 	bool pinned = t->tls_fingerprint.n > 0;
 	bool verified = t->tls_verify == VERIFY_ON ||
 	    t->tls_verify == VERIFY_DANE;
+	const char *domain;
 
 	if (t->lmtp_path != NULL && t->tls == TLS_UNSET && !pinned)
 		t->tls = TLS_OFF;	/* a socket of this machine */
@@ -61,6 +62,8 @@ finish_tls(struct build *b, const struct conf_stmt *s,
 	t->dane = t->tls_verify == VERIFY_DANE || (t->tls_verify ==
 	    VERIFY_UNSET && t->kind == TRANSPORT_DIRECT &&
 	    t->tls == TLS_OPPORTUNISTIC);
+	t->mta_sts = t->tls_verify == VERIFY_UNSET &&
+	    conf_transport_by_mx(t, &domain) && t->tls == TLS_OPPORTUNISTIC;
 	if (t->tls_verify == VERIFY_UNSET)
 		t->tls_verify = t->tls == TLS_REQUIRED ||
 		    t->tls == TLS_IMPLICIT ? VERIFY_ON : VERIFY_OFF;

@@ -128,14 +128,18 @@ dane_wanted(const struct conf_transport *t, bool secure)
 
 const char *
 dane_judge(const struct conf_transport *t, const struct dane_answer *a,
-    enum conf_tls_mode *mode)
+    enum site_mark mark, enum conf_tls_mode *mode)
 {
 	enum conf_tls_mode must = t->tls == TLS_IMPLICIT ? TLS_IMPLICIT :
 	    TLS_REQUIRED;
 
-	*mode = a->result == DANE_NONE ? t->tls : must;
+	*mode = a->result == DANE_NONE && !site_mark_enforced(mark) ?
+	    t->tls : must;
 	if (a->result == DANE_FAILED)
 		return a->why.text;
+	if (a->result != DANE_RECORDS && mark == SITE_MARK_DANE)
+		return "MTA-STS: the policy of the domain does not list this "
+		    "host, and no TLSA record vouches for it";
 	if (a->result == DANE_RECORDS || t->tls_verify != VERIFY_DANE)
 		return NULL;
 	return a->result == DANE_NONE ? "the server has no TLSA record that "

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "delivery/site_name.h"
 #include "io/resolve.h"
 #include "io/tls_dane.h"
 
@@ -30,9 +31,13 @@ struct dane;
  * question (RFC 7672, 2.2.2).  Behind a proxy that resolves nobody knows.
  * secure: DNSSEC vouches for the address. */
 bool dane_wanted(const struct conf_transport *t, bool secure);
-/* NULL: the server may be talked to, with TLS by *mode; else why not. */
+/* NULL: the server may be talked to, with TLS by *mode; else why not.  Where
+ * nothing can be verified by records, mark says whether it has to be without
+ * them: they have precedence over an MTA-STS policy, and where they fail it
+ * does not help (RFC 8461 2). */
 const char *dane_judge(const struct conf_transport *t,
-    const struct dane_answer *a, enum conf_tls_mode *mode);
+    const struct dane_answer *a, enum site_mark mark,
+    enum conf_tls_mode *mode);
 
 /* The lookup is gone when it is called. */
 typedef void dane_cb(void *arg, const struct dane_answer *a);

@@ -243,7 +243,11 @@ static int
 next_hop(struct delivery *d, const struct port_message *m, struct err *e)
 {
 	const struct conf_transport *t;
-	struct mx_options o = { .loop = d->loop, .conf = d->conf };
+	struct next_hop_options o = {
+		.mx = { .loop = d->loop, .conf = d->conf },
+		.http = d->env.http,
+		.ca = d->env.ca
+	};
 	struct msg_next_hop q;
 	const char *domain;
 
@@ -256,10 +260,12 @@ next_hop(struct delivery *d, const struct port_message *m, struct err *e)
 	    make_resolver(d, true, &d->fresh, e) < 0) {
 		answer_later(d, m->ref, e->text);
 	} else {
-		o.resolver = q.fresh ? d->fresh : d->resolver;
-		o.domain = q.domain;
-		o.signed_only = t->tls_verify == VERIFY_DANE;
-		o.port = t->kind == TRANSPORT_DIRECT ? t->direct_port :
+		o.transport = t;
+		o.note = q.policy;
+		o.mx.resolver = q.fresh ? d->fresh : d->resolver;
+		o.mx.domain = q.domain;
+		o.mx.signed_only = t->tls_verify == VERIFY_DANE;
+		o.mx.port = t->kind == TRANSPORT_DIRECT ? t->direct_port :
 		    t->hosts[0].port;
 		sites_ask(d->sites, &o, d->queue, m->ref);
 	}
@@ -428,7 +434,11 @@ on_view(void *arg, struct slice view, struct err *e)
 	d->conf = conf_view_decode(view, CONF_DELIVERY, e);
 	if (d->conf == NULL || make_resolver(d, false, &d->resolver, e) < 0)
 		return -1;
+	d->env.http = http_client_new(d->loop, e);
+	if (d->env.http == NULL)
+		return -1;
 	d->env.resolver = d->resolver;
+	http_client_resolver(d->env.http, d->resolver);
 	d->env.monitor = d->base.monitor;
 	d->env.forecast = forecast_new(d->loop, d->resolver);
 	d->env.hostname = d->conf->hostname;
@@ -544,6 +554,7 @@ delivery_free(struct delivery **dp)
 	port_free(&d->base.monitor);
 	loop_task_cancel(d->loop, &d->leave);
 	pool_env_clear(&d->env);
+	http_client_free(&d->env.http);
 	resolver_free(&d->resolver);
 	resolver_free(&d->fresh);
 	strbuf_free(&d->out);

@@ -141,6 +141,7 @@ job_free(struct job **jp)
 	free(j->hint_text);
 	free(j->remote);
 	free(j->tls);
+	free(j->verify);
 	free(j->spf);
 	strbuf_free(&j->why);
 	free(j);
@@ -279,6 +280,8 @@ job_fail(struct job *j, enum job_class class, const char *text)
 		j->text = mem_strndup(text, TEXT_KEPT);
 	}
 	st = class_status(class, &code);
+	if (class == JOB_UNREACHABLE && j->unsafe)
+		st = MAIL_STATUS(4, 7, 5);
 	job_answer_rest(j, code, st, text);
 }
 
@@ -341,6 +344,7 @@ job_result_encode(const struct job *j, struct strbuf *out)
 		.class = (uint8_t)j->class,
 		.remote = j->remote,
 		.tls = j->tls,
+		.verify = j->verify,
 		.spf = j->spf,
 		.text = j->text,
 		.setbacks = j->m.setbacks,

@@ -60,6 +60,7 @@ struct job {
 	char *hint_text;
 	char *remote;			/* last server talked to, or NULL */
 	char *tls;			/* or NULL */
+	char *verify;			/* as in struct msg_job_done */
 	char *spf;			/* what receivers will make of it: "fail
 					 * by `-all` for 192.0.2.1", or NULL */
 	uint64_t arrived_ms;
@@ -71,6 +72,8 @@ struct job {
 	uint64_t offline;		/* for want of any network */
 	uint64_t no_tls;		/* hosts whose handshake failed, and
 					 * that may be talked to in plain */
+	bool unsafe;			/* a host was left out because it is
+					 * not what a policy demands */
 	bool fresh;			/* wants a connection of its own */
 	bool second_host;		/* one server has answered it already */
 	bool token_retried;		/* its first token was refused */

@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "delivery/network.h"
+#include "delivery/site_name.h"
 #include "io/sockaddr.h"
 #include "mail/domain.h"
 
@@ -47,6 +48,7 @@ struct mx_lookup {
 	size_t n_hosts;
 	size_t asked;			/* queries for addresses */
 	bool implicit;			/* no MX: the domain itself */
+	bool secure;			/* what DNS said of MX was signed */
 	struct loop_task finish;
 	struct msg_site answer;		/* with texts of its own */
 	char text[TEXT_MAX];
@@ -91,7 +93,7 @@ on_finish(void *arg)
 		m->answer.ttl = TTL_MIN;
 	if (m->answer.ttl > TTL_MAX)
 		m->answer.ttl = TTL_MAX;
-	m->cb(m->arg, &m->answer);
+	m->cb(m->arg, &m->answer, m->secure);
 	lookup_free(m);
 }
 
@@ -281,26 +283,6 @@ make_site(struct mx_lookup *m)
 	finish(m);
 }
 
-char *
-mx_site_host(const char *site, size_t i, unsigned *group)
-{
-	size_t n;
-
-	*group = 0;
-	for (;;) {
-		n = strcspn(site, ",;");
-		if (n == 0)
-			return NULL;
-		if (i-- == 0)
-			return mem_strndup(site, n);
-		if (site[n] == '\0')
-			return NULL;
-		if (site[n] == ';')
-			++*group;
-		site += n + 1;
-	}
-}
-
 /* ---- addresses ---- */
 
 static void
@@ -383,7 +365,7 @@ add_host(struct mx_lookup *m, const char *name, uint16_t preference)
 			return;		/* the better one was there first */
 	}
 	/* No host has such a name, and it would be read as several. */
-	if (m->n_hosts == HOSTS_MAX || strpbrk(name, ",;[]") != NULL)
+	if (m->n_hosts == HOSTS_MAX || !site_name_takes(name))
 		return;
 	h = &m->hosts[m->n_hosts++];
 	memset(h, 0, sizeof(*h));
@@ -438,6 +420,7 @@ on_mx(void *arg, const struct resolve_answer *a)
 	struct mx_lookup *m = arg;
 
 	m->query = NULL;
+	m->secure = a->secure;
 	if (m->o.signed_only && !a->secure && (a->status == RESOLVE_OK ||
 	    a->status == RESOLVE_NODATA)) {
 		not_signed(m);

@@ -1,4 +1,5 @@
-/* Where a domain's mail goes: its site, the canonical set of its next hops. */
+/* Where a domain's mail goes: its site, the canonical set of its next hops, as
+ * DNS has them. */
 #ifndef DELIVERY_MX_H
 #define DELIVERY_MX_H
 
@@ -18,16 +19,13 @@ struct mx_options {
 	bool signed_only;		/* an answer without DNSSEC is none */
 };
 
-/* The lookup is gone when it is called; the answer is borrowed. */
-typedef void mx_cb(void *arg, const struct msg_site *answer);
+/* The lookup is gone when it is called; the answer is borrowed.  secure:
+ * DNSSEC vouches for it. */
+typedef void mx_cb(void *arg, const struct msg_site *answer, bool secure);
 
 /* The callback comes later, never from inside this call, within 30 s. */
 struct mx_lookup *mx_start(const struct mx_options *o, mx_cb *cb, void *arg);
 /* No callback comes any more.  *m may be NULL. */
 void mx_cancel(struct mx_lookup **m);
-
-/* The i-th host of a site's name (NULL behind the last), and the place of its
- * preference, 0 for the best.  The caller frees it. */
-char *mx_site_host(const char *site, size_t i, unsigned *group);
 
 #endif

@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "delivery/mx.h"
 #include "delivery/pool_private.h"
 #include "delivery/proxy.h"
 #include "delivery/tls_policy.h"
@@ -28,7 +27,7 @@ static void dispatch(void *arg);
 
 /* ---- hosts that several pools share ---- */
 
-static void
+static struct host *
 add_host(struct pool *p, const char *name, unsigned port, unsigned group)
 {
 	struct host *h = mem_push(&p->hosts, &p->n_hosts, sizeof(*h));
@@ -40,6 +39,7 @@ add_host(struct pool *p, const char *name, unsigned port, unsigned group)
 	h->use = host_use_get(p->env->uses, p->t->name, name, port);
 	if (p->t->tls != TLS_OFF)
 		h->ticket = tls_ticket_new();
+	return h;
 }
 
 /* Waits for a session of another pool with this host to end. */
@@ -103,11 +103,30 @@ pool_new(struct pool_env *env, const struct conf_transport *t)
 	for (i = 0; i < t->n_hosts && i < JOB_HOSTS_MAX; i++)
 		add_host(p, t->hosts[i].name, t->hosts[i].port, (unsigned)i);
 	if (t->tls != TLS_OFF) {
-		p->tls = tls_policy_new(t, env->ca, &p->tls_err);
+		p->tls = tls_policy_new(t, TLS_POLICY_USUAL, env->ca,
+		    &p->tls_err);
 		if (p->tls == NULL)
 			log_msg(LL_WARN, "tls", "%s", p->tls_err.text);
 	}
 	return p;
+}
+
+/* The transport's context for what a policy demands, made for its first site
+ * with such a one: it costs all certificates of the authorities. */
+static void
+use_policy(struct pool *p, struct pool *transport, enum site_mark mark)
+{
+	struct tls_context **c = site_mark_enforced(mark) ?
+	    &transport->enforced : &transport->tested;
+
+	if (mark == SITE_MARK_NONE || p->policy != NULL)
+		return;
+	if (*c == NULL)
+		*c = tls_policy_new(p->t, site_mark_enforced(mark) ?
+		    TLS_POLICY_ENFORCED : TLS_POLICY_TESTED, p->env->ca,
+		    &p->policy_err);
+	if (*c != NULL)
+		p->policy = tls_context_ref(*c);
 }
 
 struct pool *
@@ -117,14 +136,16 @@ pool_new_site(struct pool *transport, const char *site)
 	struct pool *p = pool_make(transport->env, t);
 	unsigned group, port = t->kind == TRANSPORT_DIRECT ? t->direct_port :
 	    t->hosts[0].port;
+	enum site_mark mark;
 	char *name;
 	size_t i;
 
 	p->site = true;
 	p->proxies = transport->proxies;
 	for (i = 0; i < JOB_HOSTS_MAX &&
-	    (name = mx_site_host(site, i, &group)) != NULL; i++) {
-		add_host(p, name, port, group);
+	    (name = site_name_host(site, i, &group, &mark)) != NULL; i++) {
+		add_host(p, name, port, group)->mark = mark;
+		use_policy(p, transport, mark);
 		free(name);
 	}
 	if (transport->tls != NULL)
@@ -150,6 +171,9 @@ pool_free(struct pool **pp)
 		TAILQ_REMOVE(&p->env->starved, p, starved);
 	loop_task_cancel(p->env->client.loop, &p->dispatch);
 	tls_context_free(&p->tls);
+	tls_context_free(&p->enforced);
+	tls_context_free(&p->tested);
+	tls_context_free(&p->policy);
 	for (i = 0; i < p->n_hosts; i++) {
 		tls_ticket_free(&p->hosts[i].ticket);
 		host_use_put(&p->hosts[i].use);
@@ -432,19 +456,21 @@ open_for(struct pool *p, struct job *j)
 {
 	const struct conf_transport *t = p->t;
 	size_t host = pick_host(p, j);
-	bool plain;
+	bool plain, enforced;
 
 	if (host == p->n_hosts)
 		return !give_up(p, j);
 	if (!has_room(p, host))
 		return false;
-	plain = (j->no_tls & UINT64_C(1) << host) != 0;
+	enforced = site_mark_enforced(p->hosts[host].mark);
+	plain = (j->no_tls & UINT64_C(1) << host) != 0 && !enforced;
 	TAILQ_REMOVE(&p->waiting, j, link);
-	if (p->tls == NULL && t->tls != TLS_OFF && !plain) {
+	if (p->tls == NULL && t->tls != TLS_OFF && !plain)
 		pool_host_failed(p, host, j, p->tls_err.text);
-		return true;
-	}
-	session_open(p, host, j, plain);
+	else if (p->policy == NULL && enforced)
+		pool_host_failed(p, host, j, p->policy_err.text);
+	else
+		session_open(p, host, j, plain);
 	return true;
 }
 

@@ -17,6 +17,7 @@
 #include "delivery/forecast.h"
 #include "delivery/job.h"
 #include "delivery/smtp_client.h"
+#include "io/http_client.h"
 #include "io/resolve.h"
 
 struct pool;
@@ -27,6 +28,7 @@ TAILQ_HEAD(pool_list, pool);
 struct pool_env {
 	struct smtp_client_env client;
 	struct resolver *resolver;
+	struct http_client *http;	/* for MTA-STS policies */
 	struct port *monitor;		/* connects to UNIX sockets */
 	struct forecast *forecast;	/* of SPF; NULL: none */
 	TAILQ_HEAD(spf_note_list, spf_note) spf_notes;

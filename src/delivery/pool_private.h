@@ -6,12 +6,14 @@
 #include "delivery/host_use.h"
 #include "delivery/pool.h"
 #include "delivery/reach.h"
+#include "delivery/site_name.h"
 #include "mail/domain.h"
 
 struct host {
 	char *name;
 	unsigned port;
 	unsigned group;			/* hosts of one preference */
+	enum site_mark mark;		/* what its domain's policy demands */
 	struct host_use *use;		/* sessions of all pools */
 	struct tls_ticket *ticket;	/* NULL: no TLS */
 	unsigned failures;		/* in a row */
@@ -62,6 +64,10 @@ struct pool {
 	size_t n_hosts;
 	struct tls_context *tls;
 	struct err tls_err;		/* why there is none */
+	struct tls_context *enforced, *tested;	/* the transport's; made when a
+						 * site wants them */
+	struct tls_context *policy;	/* a site's: one of these, or NULL */
+	struct err policy_err;		/* why there is none */
 	struct sockaddr_storage source4, source6;
 	struct proxy_state *proxies;	/* the transport's; of all its pools */
 	struct job_list waiting;

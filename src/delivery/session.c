@@ -215,10 +215,13 @@ not_ready(struct session *s, enum smtp_client_end how, const char *text)
 	} else if (how == SMTP_END_TLS) {
 		j->no_tls |= UINT64_C(1) << s->host;
 		pool_take_back(p, j);
-	} else if (s->proxy != NULL)
-		pool_host_unclear(p, s->host, j, whole);
-	else
-		pool_host_failed(p, s->host, j, whole);
+	} else {
+		j->unsafe |= how == SMTP_END_UNSAFE;
+		if (s->proxy != NULL)
+			pool_host_unclear(p, s->host, j, whole);
+		else
+			pool_host_failed(p, s->host, j, whole);
+	}
 	free(whole);
 }
 
@@ -296,8 +299,10 @@ talk(struct session *s, enum conf_tls_mode tls, const struct tls_dane *dane)
 		.remote = s->remote,
 		.helo = s->helo,
 		.tls = tls,
-		.context = p->tls,
+		.context = dane == NULL && p->policy != NULL ? p->policy :
+		    p->tls,
 		.dane = dane,
+		.mark = p->hosts[s->host].mark,
 		/* What the name system says now counts, not what it said. */
 		.ticket = dane == NULL ? p->hosts[s->host].ticket : NULL,
 		.lmtp = p->t->kind == TRANSPORT_LMTP
@@ -324,8 +329,10 @@ not_safe(struct session *s, const char *why)
 	char *text = mem_printf("connect to %s: %s", s->remote, why);
 
 	s->job = NULL;
-	if (j != NULL)
+	if (j != NULL) {
+		j->unsafe |= s->pool->hosts[s->host].mark != SITE_MARK_NONE;
 		pool_host_failed(s->pool, s->host, j, text);
+	}
 	free(text);
 	session_free(s);
 }
@@ -335,13 +342,29 @@ on_dane(void *arg, const struct dane_answer *a)
 {
 	struct session *s = arg;
 	enum conf_tls_mode mode;
-	const char *why = dane_judge(s->pool->t, a, &mode);
+	enum site_mark mark = s->pool->hosts[s->host].mark;
+	const char *why = dane_judge(s->pool->t, a, mark, &mode);
 
 	s->dane = NULL;
 	if (why != NULL)
 		not_safe(s, why);
 	else
 		talk(s, mode, a->result == DANE_RECORDS ? &a->dane : NULL);
+}
+
+/* Nobody looks for records, so a host that needs them is not safe. */
+static void
+no_dane(struct session *s)
+{
+	static const struct dane_answer none = { .result = DANE_NONE };
+	const struct host *h = &s->pool->hosts[s->host];
+	enum conf_tls_mode mode;
+	const char *why = dane_judge(s->pool->t, &none, h->mark, &mode);
+
+	if (why != NULL && h->mark != SITE_MARK_NONE)
+		not_safe(s, why);
+	else
+		talk(s, s->plain ? TLS_OFF : mode, NULL);
 }
 
 static bool
@@ -374,7 +397,7 @@ on_reached(void *arg, const struct reach_result *r)
 	s->proxy = r->proxy;
 	session_spf_addresses(s);
 	if (!wants_dane(s, r)) {
-		talk(s, s->plain ? TLS_OFF : p->t->tls, NULL);
+		no_dane(s);
 		return;
 	}
 	if (r->secure && r->canonical != NULL &&

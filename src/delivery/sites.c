@@ -28,7 +28,7 @@ struct site_pool {
 struct question {
 	TAILQ_ENTRY(question) link;
 	struct sites *sites;
-	struct mx_lookup *lookup;
+	struct next_hop *lookup;
 	struct port *to;
 	uint64_t ref;
 };
@@ -153,7 +153,7 @@ static void
 question_free(struct question *q)
 {
 	TAILQ_REMOVE(&q->sites->questions, q, link);
-	mx_cancel(&q->lookup);
+	next_hop_cancel(&q->lookup);
 	free(q);
 }
 
@@ -172,7 +172,7 @@ on_answer(void *arg, const struct msg_site *answer)
 }
 
 void
-sites_ask(struct sites *s, const struct mx_options *o, struct port *to,
+sites_ask(struct sites *s, const struct next_hop_options *o, struct port *to,
     uint64_t ref)
 {
 	struct question *q = mem_zalloc(sizeof(*q));
@@ -181,7 +181,7 @@ sites_ask(struct sites *s, const struct mx_options *o, struct port *to,
 	q->to = to;
 	q->ref = ref;
 	TAILQ_INSERT_TAIL(&s->questions, q, link);
-	q->lookup = mx_start(o, on_answer, q);
+	q->lookup = next_hop_start(o, on_answer, q);
 }
 
 void

@@ -2,7 +2,7 @@
 #ifndef DELIVERY_SITES_H
 #define DELIVERY_SITES_H
 
-#include "delivery/mx.h"
+#include "delivery/next_hop.h"
 #include "delivery/pool.h"
 
 struct sites;
@@ -20,8 +20,8 @@ bool sites_are_empty(const struct sites *s);
 
 /* Looks up one of queue's questions and answers it by the port; where that is
  * gone meanwhile, sites_forget() has been called. */
-void sites_ask(struct sites *s, const struct mx_options *o, struct port *to,
-    uint64_t ref);
+void sites_ask(struct sites *s, const struct next_hop_options *o,
+    struct port *to, uint64_t ref);
 /* Nobody waits for answers any more. */
 void sites_forget(struct sites *s);
 

@@ -392,6 +392,8 @@ smtp_client_start(struct smtp_client *c, struct job *j)
 	j->remote = mem_strdup(c->to.remote);
 	free(j->tls);
 	j->tls = c->tls_text != NULL ? mem_strdup(c->tls_text) : NULL;
+	free(j->verify);
+	j->verify = smtp_client_verify(c);
 	transaction_begin(c);
 }
 

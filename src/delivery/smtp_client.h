@@ -13,6 +13,7 @@
 #include "base/strbuf.h"
 #include "conf/conf.h"
 #include "delivery/job.h"
+#include "delivery/site_name.h"
 #include "io/loop.h"
 #include "io/tls_context.h"
 #include "io/tls_dane.h"
@@ -45,6 +46,8 @@ struct smtp_client_target {
 					 * IMPLICIT */
 	struct tls_context *context;	/* where tls is not OFF */
 	const struct tls_dane *dane;	/* copied; NULL: none */
+	enum site_mark mark;		/* what a policy demands of the host; with
+					 * dane that has precedence */
 	struct tls_ticket *ticket;	/* of this host; outlives the session;
 					 * NULL: none is kept */
 	bool lmtp;
@@ -58,6 +61,8 @@ struct smtp_client_target {
 
 enum smtp_client_end {
 	SMTP_END_UNREACHABLE,	/* before it was ready: text says why */
+	SMTP_END_UNSAFE,	/* the same: its TLS is not what a policy
+				 * demands */
 	SMTP_END_TLS,		/* the same, and without TLS it may work */
 	SMTP_END_CREDENTIAL,	/* login refused or not possible */
 	SMTP_END_TOKEN,		/* the token was refused; another session gets
@@ -109,6 +114,9 @@ bool smtp_client_abandon(struct smtp_client *c);
 bool smtp_client_full(const struct smtp_client *c);
 /* The peer's certificate for people, "" without TLS; appended. */
 void smtp_client_peer(const struct smtp_client *c, struct strbuf *out);
+/* As verify in struct msg_job_done; NULL: nothing to tell.  The caller frees
+ * it. */
+char *smtp_client_verify(const struct smtp_client *c);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL. */
 const char *smtp_client_tls(const struct smtp_client *c);
 

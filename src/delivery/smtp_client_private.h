@@ -129,6 +129,8 @@ void tls_enter(struct smtp_client *c);
 void tls_reply(struct smtp_client *c);
 void tls_secured(struct smtp_client *c);
 void tls_failed(struct smtp_client *c, const struct err *why);
+/* The server has none. */
+void tls_missing(struct smtp_client *c);
 
 /* smtp_auth.c */
 void auth_ask(struct smtp_client *c);

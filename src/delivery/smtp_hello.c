@@ -78,10 +78,7 @@ hello_next(struct smtp_client *c)
 		return;
 	}
 	if (!in_tls(c) && c->to.tls == TLS_REQUIRED) {
-		client_end(c, SMTP_END_UNREACHABLE,
-		    "TLS is required, but the server does not offer it "
-		    "(somebody between may have taken it out; a server that "
-		    "has none takes mail with `tls off`)");
+		tls_missing(c);
 		return;
 	}
 	if (c->to.transport->has_credential || may_show_certificate(c))

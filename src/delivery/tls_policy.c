@@ -1,7 +1,8 @@
 /*
  * From `tls`, `tls-verify`, `tls-fingerprint`, `tls-ca`, `certificate` and
- * `min-tls` to a TLS context.  Run by delivery, once for each transport.  A
- * transport whose statements cannot be used is unreachable; all others work.
+ * `min-tls` to a TLS context.  Run by delivery, once for each transport and,
+ * where domains have MTA-STS policies, for what these want.  A transport whose
+ * statements cannot be used is unreachable; all others work.
  */
 #include "delivery/tls_policy.h"
 
@@ -42,9 +43,16 @@ read_pins(const struct conf_transport *t, struct tls_pin **pins,
 	return 0;
 }
 
+static bool
+insists(const struct conf_transport *t, enum tls_policy_for what)
+{
+	return what == TLS_POLICY_USUAL ? t->tls_verify == VERIFY_ON &&
+	    t->tls != TLS_OPPORTUNISTIC : what == TLS_POLICY_ENFORCED;
+}
+
 struct tls_context *
-tls_policy_new(const struct conf_transport *t, struct slice default_ca,
-    struct err *e)
+tls_policy_new(const struct conf_transport *t, enum tls_policy_for what,
+    struct slice default_ca, struct err *e)
 {
 	struct slice ca = t->tls_ca != NULL ? slice_cstr(t->tls_ca) :
 	    default_ca;
@@ -55,8 +63,7 @@ tls_policy_new(const struct conf_transport *t, struct slice default_ca,
 		    slice_cstr(t->passphrase.text) : slice_of("", 0)
 	};
 	struct tls_client_options o = {
-		.verify = t->tls_verify == VERIFY_ON &&
-		    t->tls != TLS_OPPORTUNISTIC,
+		.verify = insists(t, what),
 		.pin_count = t->tls_fingerprint.n,
 		.cert = t->certificate != NULL ? &own : NULL,
 		.min_version = version_of(t->min_tls)
@@ -68,7 +75,8 @@ tls_policy_new(const struct conf_transport *t, struct slice default_ca,
 	if (read_pins(t, &pins, e) < 0)
 		goto out;
 	o.pins = pins;
-	if (o.verify && o.pin_count == 0 && ca.n > 0) {
+	if ((o.verify || what == TLS_POLICY_TESTED) && o.pin_count == 0 &&
+	    ca.n > 0) {
 		anchors = tls_anchors_new(ca, e);
 		if (anchors == NULL)
 			goto out;

@@ -11,63 +11,19 @@
 
 #include "base/crc.h"
 #include "base/mem.h"
-#include "delivery/dane.h"
 #include "delivery/egress.h"
-#include "delivery/mx.h"
-#include "delivery/proxy.h"
-#include "delivery/reach.h"
-#include "delivery/smtp_client.h"
 #include "delivery/tls_policy.h"
-#include "mail/address.h"
-#include "mail/domain.h"
+#include "delivery/trial_private.h"
 
 #define LIMIT_MS 120000u		/* for all of it */
 #define STEPS_MAX 200u
 #define DIALOGUE_MAX 49152u
 #define TEXT_MAX 1500
 
-struct trial {
-	struct pool_env *env;
-	const struct conf_transport *t;
-	struct msg_trial m;
-	trial_cb *cb;
-	void *arg;
-
-	struct mx_lookup *mx;
-	char *site;			/* next hops that were looked up */
-	char *name;			/* of the host at hand, and its port */
-	unsigned port;
-	size_t host;			/* the next one's place */
-	struct tls_context *tls;
-	struct proxy_state *proxies;
-	const struct conf_proxy *proxy;	/* that is used, or NULL */
-	struct reach *reach;
-	struct dane *dane;
-	int fd;				/* connected, while that looks, or -1 */
-	char *remote;
-	struct smtp_client *client;
-	struct job *job;
-	bool egress;			/* was looked at */
-	bool reached;			/* a server that answers */
-	bool tried;			/* the job has been given away */
-	const char *at;			/* the step under way, NULL: none */
-	const char *refused;		/* the step whose reply was a refusal;
-					 * the recipient's answer tells it */
-	struct strbuf said;		/* the last reply */
-	struct strbuf auth;		/* "AUTH PLAIN" */
-
-	struct msg_trial_done result;
-	struct strbuf dialogue;
-	struct loop_timer limit;
-	struct loop_task over;
-};
-
-static void next_host(struct trial *t);
-
 /* ---- what is told ---- */
 
-static void
-step(struct trial *t, const char *name, bool ok, const char *text)
+void
+trial_step(struct trial *t, const char *name, bool ok, const char *text)
 {
 	struct msg_trial_step *s;
 	size_t i, n = strnlen(text, TEXT_MAX);
@@ -87,8 +43,8 @@ step(struct trial *t, const char *name, bool ok, const char *text)
 	strbuf_free(&b);
 }
 
-static void
-dialogue(struct trial *t, const char *who, struct slice text)
+void
+trial_dialogue(struct trial *t, const char *who, struct slice text)
 {
 	size_t i;
 
@@ -108,7 +64,7 @@ trial_free(struct trial *t)
 {
 	loop_timer_cancel(t->env->client.loop, &t->limit);
 	loop_task_cancel(t->env->client.loop, &t->over);
-	mx_cancel(&t->mx);
+	next_hop_cancel(&t->mx);
 	reach_cancel(&t->reach);
 	dane_cancel(&t->dane);
 	if (t->fd >= 0)
@@ -120,6 +76,7 @@ trial_free(struct trial *t)
 	free(t->remote);
 	free(t->proxies);
 	tls_context_free(&t->tls);
+	tls_context_free(&t->policy);
 	msg_trial_clear(&t->m);
 	msg_trial_done_clear(&t->result);
 	strbuf_free(&t->dialogue);
@@ -147,8 +104,8 @@ on_over(void *arg)
 	trial_free(t);
 }
 
-static void
-finish(struct trial *t)
+void
+trial_finish(struct trial *t)
 {
 	loop_defer(t->env->client.loop, &t->over);
 }
@@ -158,13 +115,13 @@ on_limit(void *arg)
 {
 	struct trial *t = arg;
 
-	step(t, t->at != NULL ? t->at : "connect", false,
+	trial_step(t, t->at != NULL ? t->at : "connect", false,
 	    "it took longer than two minutes: timed out");
-	mx_cancel(&t->mx);
+	next_hop_cancel(&t->mx);
 	reach_cancel(&t->reach);
 	dane_cancel(&t->dane);
 	smtp_client_free(&t->client);
-	finish(t);
+	trial_finish(t);
 }
 
 /* ---- what the session tells ---- */
@@ -204,7 +161,7 @@ tell_egress(struct trial *t)
 	char *text = egress_text(t->proxy, strbuf_slice(&t->said), &known);
 
 	if (text != NULL)
-		step(t, "egress", known, text);
+		trial_step(t, "egress", known, text);
 	free(text);
 }
 
@@ -224,13 +181,13 @@ passed(struct trial *t)
 		    smtp_client_tls(t->client) : "");
 		strbuf_puts(&b, ", certificate: ");
 		smtp_client_peer(t->client, &b);
-		dialogue(t, "-- ", strbuf_slice(&b));
+		trial_dialogue(t, "-- ", strbuf_slice(&b));
 	} else {
 		if (strcmp(t->at, "auth") == 0)
 			strbuf_printf(&b, "%s: ", strbuf_cstr(&t->auth));
 		strbuf_puts(&b, strbuf_cstr(&t->said));
 	}
-	step(t, t->at, ok, strbuf_cstr(&b));
+	trial_step(t, t->at, ok, strbuf_cstr(&b));
 	strbuf_free(&b);
 	if (ok && strcmp(t->at, "ehlo") == 0 && !t->egress) {
 		t->egress = true;
@@ -257,11 +214,11 @@ on_state(struct trial *t, struct slice name)
 		passed(t);
 	t->at = to;
 	if (strcmp(state, "body") == 0)
-		dialogue(t, "-- ", slice_cstr("the message follows"));
+		trial_dialogue(t, "-- ", slice_cstr("the message follows"));
 }
 
-static void
-on_trace(void *arg, char who, struct slice text)
+void
+trial_trace(void *arg, char who, struct slice text)
 {
 	struct trial *t = arg;
 
@@ -269,7 +226,7 @@ on_trace(void *arg, char who, struct slice text)
 		on_state(t, text);
 		return;
 	}
-	dialogue(t, who == 'C' ? "C: " : "S: ", text);
+	trial_dialogue(t, who == 'C' ? "C: " : "S: ", text);
 	if (who == 'C') {
 		if (text.n > 5 && memcmp(text.p, "AUTH ", 5) == 0) {
 			strbuf_clear(&t->auth);
@@ -285,6 +242,18 @@ on_trace(void *arg, char who, struct slice text)
 	    slice_skip(text, 4) : text);
 }
 
+/* What the policy would have made of it, or has. */
+static void
+tell_verify(struct trial *t)
+{
+	char *text = t->mark != SITE_MARK_NONE ?
+	    smtp_client_verify(t->client) : NULL;
+
+	if (text != NULL)
+		trial_step(t, "verify", strstr(text, "would fail") == NULL, text);
+	free(text);
+}
+
 /* ---- the session's callbacks ---- */
 
 static void
@@ -292,6 +261,8 @@ on_ready(void *arg)
 {
 	struct trial *t = arg;
 
+	if (!t->reached)
+		tell_verify(t);
 	t->reached = true;
 	if (t->job != NULL && !t->tried) {
 		t->tried = true;
@@ -300,7 +271,7 @@ on_ready(void *arg)
 	}
 	if (!smtp_client_leave(t->client)) {
 		smtp_client_free(&t->client);
-		finish(t);
+		trial_finish(t);
 	}
 }
 
@@ -313,10 +284,10 @@ on_done(void *arg, struct job *j)
 	const char *text = r->text != NULL ? r->text : "";
 
 	if (r->code / 100 != 2)
-		step(t, t->refused != NULL ? t->refused :
+		trial_step(t, t->refused != NULL ? t->refused :
 		    t->at != NULL ? t->at : "mail", false, text);
 	else if (t->m.message != NULL)
-		step(t, "message", true, text);
+		trial_step(t, "message", true, text);
 	t->at = NULL;			/* RSET, if any, tells of itself */
 }
 
@@ -328,193 +299,19 @@ on_ended(void *arg, enum smtp_client_end how, struct job *left,
 
 	(void)left;
 	if (t->at != NULL || how != SMTP_END_CLOSED)
-		step(t, t->at != NULL ? t->at : "session", false, text);
+		trial_step(t, t->at != NULL ? t->at : "session", false, text);
 	t->at = NULL;
 	smtp_client_free(&t->client);
-	if (!t->reached && how == SMTP_END_UNREACHABLE)
-		next_host(t);
+	if (!t->reached && (how == SMTP_END_UNREACHABLE ||
+	    how == SMTP_END_UNSAFE))
+		trial_next_host(t);
 	else
-		finish(t);
+		trial_finish(t);
 }
 
-/* ---- one host after the other ---- */
-
-/* records: what the certificate must fit, or NULL. */
-static void
-talk(struct trial *t, enum conf_tls_mode tls, const struct tls_dane *records)
-{
-	static const struct smtp_client_events events = {
-		.ready = on_ready, .done = on_done, .ended = on_ended
-	};
-	struct smtp_client_target to = {
-		.transport = t->t,
-		.host = t->name,
-		.remote = t->remote,
-		.helo = t->t->helo != NULL ? t->t->helo : t->env->hostname,
-		.tls = tls,
-		.context = t->tls,
-		.dane = records,
-		.lmtp = t->t->kind == TRANSPORT_LMTP,
-		.trace = on_trace,
-		.dry = t->m.message == NULL
-	};
-	int fd = t->fd;
-
-	if (t->proxy != NULL && t->proxy->remote_hostname != NULL)
-		to.helo = t->proxy->remote_hostname;
-	t->fd = -1;
-	t->client = smtp_client_new(&t->env->client, fd, &to, &events, t);
-}
-
-static void
-on_dane(void *arg, const struct dane_answer *a)
-{
-	struct trial *t = arg;
-	enum conf_tls_mode mode = t->t->tls;
-	const char *why = dane_judge(t->t, a, &mode);
-
-	t->dane = NULL;
-	if (why != NULL) {
-		step(t, "dane", false, why);
-		close(t->fd);
-		t->fd = -1;
-		next_host(t);
-		return;
-	}
-	if (a->result == DANE_RECORDS)
-		step(t, "dane", true, "its certificate must fit the TLSA "
-		    "records of the server");
-	talk(t, mode, a->result == DANE_RECORDS ? &a->dane : NULL);
-}
-
-static void
-on_reached(void *arg, const struct reach_result *r)
-{
-	struct trial *t = arg;
-	const char *names[2] = { NULL, t->name };
-
-	t->reach = NULL;
-	if (r->fd < 0) {
-		step(t, r->fault == REACH_PROXY ? "proxy" :
-		    strncmp(r->e.text, "resolve ", 8) == 0 ? "resolve" :
-		    "connect", false, r->e.text);
-		next_host(t);
-		return;
-	}
-	t->proxy = r->proxy;
-	t->fd = r->fd;
-	free(t->remote);
-	t->remote = mem_strdup(r->remote);
-	dialogue(t, "-- connected to ", slice_cstr(r->remote));
-	step(t, "connect", true, r->remote);
-	if (!dane_wanted(t->t, r->secure)) {
-		talk(t, t->t->tls, NULL);
-		return;
-	}
-	if (r->secure && r->canonical != NULL &&
-	    strcasecmp(r->canonical, t->name) != 0)
-		names[0] = r->canonical;
-	t->dane = dane_start(t->env->resolver, names, t->port, on_dane, t);
-}
-
-/* Takes the next one, false: there is none. */
-static bool
-take_host(struct trial *t)
-{
-	const struct conf_transport *c = t->t;
-	unsigned group;
-
-	free(t->name);
-	t->name = NULL;
-	if (t->site != NULL) {
-		t->name = mx_site_host(t->site, t->host, &group);
-	} else if (c->lmtp_path != NULL) {
-		if (t->host == 0)
-			t->name = mem_strdup(c->lmtp_path);
-	} else if (t->host < c->n_hosts) {
-		t->name = mem_strdup(c->hosts[t->host].name);
-		t->port = c->hosts[t->host].port;
-	}
-	t->host++;
-	return t->name != NULL;
-}
-
-static void
-next_host(struct trial *t)
-{
-	const struct conf_transport *c = t->t;
-	struct reach_options o = {
-		.loop = t->env->client.loop,
-		.resolver = t->env->resolver,
-		.monitor = c->lmtp_path != NULL ? t->env->monitor : NULL,
-		.transport = c->name,
-		.families = (c->ipv4 != SWITCH_OFF ? RESOLVE_V4 : 0) |
-		    (c->ipv6 != SWITCH_OFF ? RESOLVE_V6 : 0) |
-		    (t->site != NULL ? RESOLVE_NO_HOSTS : 0),
-		.connect_ms = c->connect_timeout,
-		.t = c,
-		.states = t->proxies,
-		.env = &t->env->client
-	};
-
-	if (!take_host(t)) {
-		finish(t);
-		return;
-	}
-	o.host = t->name;
-	o.port = t->port;
-	reach_sources(c, &o.source4, &o.source6);
-	t->reach = reach_start(&o, on_reached, t);
-}
-
-/* ---- next hops that have to be looked up ---- */
-
-static void
-on_site(void *arg, const struct msg_site *answer)
-{
-	struct trial *t = arg;
-
-	t->mx = NULL;
-	if (answer->result != SITE_FOUND) {
-		step(t, "mx", false, answer->text != NULL ? answer->text :
-		    "no next hop");
-		finish(t);
-		return;
-	}
-	step(t, "mx", true, answer->site);
-	t->site = mem_strdup(answer->site);
-	next_host(t);
-}
-
-/* domain NULL: the recipient's. */
-static void
-look_up(struct trial *t, const struct conf *conf, const char *domain)
-{
-	struct mx_options o = {
-		.loop = t->env->client.loop,
-		.resolver = t->env->resolver,
-		.conf = conf,
-		.signed_only = t->t->tls_verify == VERIFY_DANE
-	};
-	char normal[MAIL_DOMAIN_MAX + 1];
-	struct slice local, part = slice_of("", 0);
-
-	t->port = t->t->kind == TRANSPORT_DIRECT ? t->t->direct_port :
-	    t->t->hosts[0].port;
-	o.port = t->port;
-	if (t->m.to != NULL)
-		mail_address_split(slice_cstr(t->m.to), &local, &part);
-	if (domain == NULL && mail_domain_normal(part, normal) == 0)
-		domain = normal;
-	if (domain == NULL) {
-		step(t, "mx", false, "direct delivery is tested with --to "
-		    "ADDRESS: its domain says where");
-		finish(t);
-	} else {
-		o.domain = domain;
-		t->mx = mx_start(&o, on_site, t);
-	}
-}
+const struct smtp_client_events trial_events = {
+	.ready = on_ready, .done = on_done, .ended = on_ended
+};
 
 /* ---- the message, where there is one ---- */
 
@@ -556,6 +353,7 @@ trial_start(struct pool_env *env, const struct conf *conf,
 	t->m.from = mem_strdup(m->from);
 	t->m.to = m->to != NULL ? mem_strdup(m->to) : NULL;
 	t->m.message = m->message != NULL ? mem_strdup(m->message) : NULL;
+	t->m.policy = m->policy != NULL ? mem_strdup(m->policy) : NULL;
 	t->cb = cb;
 	t->arg = arg;
 	t->proxies = mem_zarray(c->n_proxies, sizeof(*t->proxies));
@@ -565,13 +363,14 @@ trial_start(struct pool_env *env, const struct conf *conf,
 	if (t->m.to != NULL)
 		make_job(t);
 	if (c->tls != TLS_OFF &&
-	    (t->tls = tls_policy_new(c, env->ca, &e)) == NULL) {
-		step(t, "tls", false, e.text);
-		finish(t);
+	    (t->tls = tls_policy_new(c, TLS_POLICY_USUAL, env->ca,
+	    &e)) == NULL) {
+		trial_step(t, "tls", false, e.text);
+		trial_finish(t);
 	} else if (conf_transport_by_mx(c, &domain)) {
-		look_up(t, conf, domain);
+		trial_look_up(t, conf, domain);
 	} else {
-		next_host(t);
+		trial_next_host(t);
 	}
 	return t;
 }

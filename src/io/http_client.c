@@ -1,6 +1,6 @@
 /*
  * HTTPS requests by libcurl (7.88; curl_multi_socket_action(3)) on our loop.
- * Run by auth.  Whatever goes wrong ends in the callback, with a text that
+ * Run by auth, delivery and relayctl.  Whatever goes wrong ends in the callback, with a text that
  * holds neither what was sent nor what came.
  */
 #include "io/http_client.h"
@@ -186,7 +186,7 @@ tell_failure(void *arg)
 {
 	struct http_call *h = arg;
 	struct http_answer a = { .result = (enum http_result)h->failed.code,
-	    .text = h->failed.text };
+	    .text = h->failed.text, .type = "" };
 
 	call_end(h, &a);
 }
@@ -233,10 +233,13 @@ finished(struct http_call *h, CURLcode code)
 	struct http_answer a = { .result = result_of(h, code),
 	    .body = strbuf_slice(&h->in) };
 	curl_off_t after = 0;
+	char *type = NULL;
 	long status = 0;
 
 	curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &after);
+	curl_easy_getinfo(h->easy, CURLINFO_CONTENT_TYPE, &type);
+	a.type = type != NULL ? type : "";
 	a.status = status > 0 ? (unsigned)status : 0;
 	a.retry_after = after > 0 ? (uint64_t)after : 0;
 	if (h->too_long || code == CURLE_FILESIZE_EXCEEDED)
@@ -285,6 +288,17 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+static struct curl_slist *
+accept_header(const char *type)
+{
+	char *line = mem_printf("Accept: %s", type != NULL ? type :
+	    "application/json");
+	struct curl_slist *list = curl_slist_append(NULL, line);
+
+	free(line);
+	return list;
+}
+
 static void
 set_options(struct http_call *h)
 {
@@ -312,7 +326,6 @@ set_options(struct http_call *h)
 	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
 	curl_easy_setopt(e, CURLOPT_PROXY_CAPATH, NULL);
-	h->headers = curl_slist_append(NULL, "Accept: application/json");
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, h->headers);
 	if (h->post) {
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
@@ -479,6 +492,7 @@ http_start(struct http_client *c, const struct http_request *r, http_cb *cb,
 	h->post = r->post;
 	h->body_n = r->body.n;
 	h->body = mem_dup(r->body.p != NULL ? r->body.p : "", r->body.n);
+	h->headers = accept_header(r->accept);
 	loop_task_init(&h->fail, tell_failure, h);
 	TAILQ_INSERT_TAIL(&c->calls, h, link);
 	h->easy = curl_easy_init();

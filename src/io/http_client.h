@@ -37,6 +37,7 @@ struct http_request {
 	struct slice body;		/* a form; wiped after use */
 	struct slice ca;		/* PEM; empty: nobody is trusted */
 	const char *proxy;		/* URL, or NULL */
+	const char *accept;		/* media type; NULL: JSON */
 };
 
 enum http_result {
@@ -50,6 +51,7 @@ struct http_answer {			/* valid during the callback */
 	enum http_result result;
 	unsigned status;		/* 200, 503... */
 	struct slice body;
+	const char *type;		/* Content-Type; "" where none */
 	uint64_t retry_after;		/* seconds, 0: not said */
 	const char *text;		/* what went wrong; no secrets */
 };

@@ -9,6 +9,7 @@
 
 #include "base/slice.h"
 #include "base/strbuf.h"
+#include "mail/mta_sts.h"
 
 enum msg_type {
 	/* monitor -> role */
@@ -268,6 +269,10 @@ struct msg_job_done {
 	uint8_t class;		/* enum job_class */
 	char *remote;		/* "mx.example[192.0.2.1]:25", NULL: none */
 	char *tls;		/* "TLSv1.3 TLS_AES_...", NULL: plain */
+	char *verify;		/* how the server was told from others, or what
+				 * its domain's policy would have forbidden:
+				 * "dane", "mta-sts", "mta-sts testing: ...",
+				 * or NULL */
 	char *spf;		/* as receivers will judge it, or NULL */
 	char *text;		/* for classes other than JOB_SETTLED */
 	uint32_t sessions;	/* that the process has in this lane now, and
@@ -290,6 +295,8 @@ struct msg_next_hop {
 	char *transport;	/* name */
 	char *domain;		/* in normal form; a literal too */
 	bool fresh;		/* from no cache of ours */
+	char *policy;		/* note of its MTA-STS policy (struct
+				 * mta_sts_note); NULL: none */
 };
 void msg_next_hop_encode(struct strbuf *b, const struct msg_next_hop *m);
 int msg_next_hop_decode(struct slice s, struct msg_next_hop *m);
@@ -305,13 +312,18 @@ enum site_result {
 
 /* A site is a set of next hops that many domains may share.  Its name lists
  * them in a canonical order: hosts of one preference with "," between them,
- * preferences (the best first) with ";". */
+ * preferences (the best first) with ";".  Where a policy of the domain says
+ * something about a host that stands behind it, with "=" between them: so
+ * domains share a site only if they demand the same. */
 #define MSG_SITE_MAX 4096
+#define MSG_POLICY_MAX MTA_STS_NOTE_MAX
 
 struct msg_site {
 	uint8_t result;		/* enum site_result */
 	uint32_t ttl;		/* seconds that the answer holds */
 	char *site;		/* FOUND; else NULL */
+	char *policy;		/* note to be kept for the next question; NULL:
+				 * the one that came with this holds */
 	uint16_t code;		/* else, for the recipient */
 	uint8_t status[3];
 	char *text;
@@ -326,6 +338,8 @@ struct msg_trial {
 	char *from, *to;	/* to NULL: no further than AUTH */
 	char *message;		/* header and body with CRLF, sent to `to`;
 				 * NULL: RSET behind RCPT */
+	char *policy;		/* as in struct msg_next_hop, where the next
+				 * hops have to be looked up */
 };
 void msg_trial_encode(struct strbuf *b, const struct msg_trial *m);
 int msg_trial_decode(struct slice s, struct msg_trial *m);

@@ -116,6 +116,7 @@ msg_job_done_encode(struct strbuf *b, const struct msg_job_done *m)
 	wire_put_u8(b, m->class);
 	wire_put_str(b, m->remote);
 	wire_put_str(b, m->tls);
+	wire_put_str(b, m->verify);
 	wire_put_str(b, m->spf);
 	wire_put_str(b, m->text);
 	wire_put_u32(b, m->sessions);
@@ -145,6 +146,7 @@ msg_job_done_decode(struct slice s, struct msg_job_done *m)
 	m->class = wire_u8(&r);
 	m->remote = wire_str(&r, TEXT_MAX);
 	m->tls = wire_str(&r, TEXT_MAX);
+	m->verify = wire_str(&r, TEXT_MAX);
 	m->spf = wire_str(&r, TEXT_MAX);
 	m->text = wire_str(&r, TEXT_MAX);
 	m->sessions = wire_u32(&r);
@@ -184,6 +186,7 @@ msg_job_done_clear(struct msg_job_done *m)
 	free(m->rcpt);
 	free(m->remote);
 	free(m->tls);
+	free(m->verify);
 	free(m->spf);
 	free(m->text);
 	memset(m, 0, sizeof(*m));
@@ -197,6 +200,7 @@ msg_next_hop_encode(struct strbuf *b, const struct msg_next_hop *m)
 	wire_put_str(b, m->transport);
 	wire_put_str(b, m->domain);
 	wire_put_u8(b, m->fresh);
+	wire_put_str(b, m->policy);
 }
 
 int
@@ -208,6 +212,7 @@ msg_next_hop_decode(struct slice s, struct msg_next_hop *m)
 	m->transport = wire_str(&r, ADDRESS_MAX);
 	m->domain = wire_str(&r, ADDRESS_MAX);
 	m->fresh = wire_u8(&r) != 0;
+	m->policy = wire_str(&r, MSG_POLICY_MAX);
 	if (wire_end(&r) && m->transport != NULL && m->domain != NULL)
 		return 0;
 	msg_next_hop_clear(m);
@@ -219,6 +224,7 @@ msg_next_hop_clear(struct msg_next_hop *m)
 {
 	free(m->transport);
 	free(m->domain);
+	free(m->policy);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -228,6 +234,7 @@ msg_site_encode(struct strbuf *b, const struct msg_site *m)
 	wire_put_u8(b, m->result);
 	wire_put_u32(b, m->ttl);
 	wire_put_str(b, m->site);
+	wire_put_str(b, m->policy);
 	wire_put_u16(b, m->code);
 	wire_put_u8(b, m->status[0]);
 	wire_put_u8(b, m->status[1]);
@@ -254,6 +261,7 @@ msg_site_decode(struct slice s, struct msg_site *m)
 	m->result = wire_u8(&r);
 	m->ttl = wire_u32(&r);
 	m->site = wire_str(&r, MSG_SITE_MAX);
+	m->policy = wire_str(&r, MSG_POLICY_MAX);
 	m->code = wire_u16(&r);
 	m->status[0] = wire_u8(&r);
 	m->status[1] = wire_u8(&r);
@@ -269,6 +277,7 @@ void
 msg_site_clear(struct msg_site *m)
 {
 	free(m->site);
+	free(m->policy);
 	free(m->text);
 	memset(m, 0, sizeof(*m));
 }

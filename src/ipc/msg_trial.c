@@ -22,6 +22,7 @@ msg_trial_encode(struct strbuf *b, const struct msg_trial *m)
 	wire_put_str(b, m->from);
 	wire_put_str(b, m->to);
 	wire_put_str(b, m->message);
+	wire_put_str(b, m->policy);
 }
 
 int
@@ -33,6 +34,7 @@ msg_trial_decode(struct slice s, struct msg_trial *m)
 	m->from = wire_str(&r, ADDRESS_MAX);
 	m->to = wire_str(&r, ADDRESS_MAX);
 	m->message = wire_str(&r, MESSAGE_MAX);
+	m->policy = wire_str(&r, MSG_POLICY_MAX);
 	if (wire_end(&r) && m->transport != NULL && m->from != NULL &&
 	    (m->to != NULL || m->message == NULL))
 		return 0;
@@ -47,6 +49,7 @@ msg_trial_clear(struct msg_trial *m)
 	free(m->from);
 	free(m->to);
 	free(m->message);
+	free(m->policy);
 	memset(m, 0, sizeof(*m));
 }
 

@@ -125,6 +125,11 @@ static const struct advice table[] = {
 	    "the server wants a login first: `username` and a credential" },
 	{ "Connection refused", NULL,
 	    "nothing listens there: check host and port" },
+	{ "MTA-STS: the policy", NULL,
+	    "the recipient's domain demands TLS with a good certificate, and "
+	    "this server has none: `relayctl dnscheck DOMAIN` tells more, and "
+	    "its postmaster has to see to it; a transport with `tls-verify "
+	    "off` sends without looking at policies" },
 	{ "timed out", NULL,
 	    "nobody answers: many networks block port 25; check host, port and "
 	    "firewall" },

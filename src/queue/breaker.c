@@ -354,9 +354,10 @@ lane_failed(struct attempt *a, enum job_class class, const char *text)
 	/* What was under way when it closed, or before, tells nothing. */
 	if (!probe && a->epoch != l->epoch)
 		return;
-	if (class == JOB_UNREACHABLE)
+	if (class == JOB_UNREACHABLE) {
 		failed_unreachable(l, probe, text);
-	else
+		sites_doubt(l);
+	} else
 		failed_parked(l, class == JOB_QUOTA ? CLOSED_QUOTA :
 		    CLOSED_CREDENTIAL, text);
 }

@@ -37,6 +37,15 @@ route_admitted(struct route_pick *pick)
 
 /* ---- one recipient ---- */
 
+/* It is closed for want of what a policy demands.  What delivery said of it is
+ * all that is kept over a restart. */
+static bool
+lane_is_unsafe(const struct lane *l)
+{
+	return policy_binds(l) && l->why != NULL &&
+	    strstr(l->why, "MTA-STS") != NULL;
+}
+
 static void
 trouble_status(const struct lane *l, uint8_t status[3])
 {
@@ -46,8 +55,8 @@ trouble_status(const struct lane *l, uint8_t status[3])
 	if (lane_is_gone(l)) {
 		status[2] = 5;
 	} else if (l->closed == CLOSED_UNREACHABLE) {
-		status[1] = 4;
-		status[2] = 1;
+		status[1] = lane_is_unsafe(l) ? 7 : 4;
+		status[2] = lane_is_unsafe(l) ? 5 : 1;
 	} else if (l->closed != CLOSED_NOT) {
 		status[1] = 7;
 		status[2] = 0;

@@ -99,6 +99,8 @@ ask(struct caller *cl, const struct conf_transport *t)
 		return caller_end(cl, CTL_UNAVAILABLE, "delivery is being "
 		    "started, or has too much to do: try again");
 	m.from = (char *)(uintptr_t)sender_for(queue_conf(q), t);
+	m.policy = (char *)(uintptr_t)site_policy(q, lane_named(q, t->name),
+	    cl->req.to != NULL ? cl->req.to : "");
 	if (cl->req.send)
 		m.message = message_for(queue_conf(q), t->name, m.from, m.to);
 	msg_trial_encode(&b, &m);
@@ -129,7 +131,7 @@ write_step(struct json_writer *w, const struct msg_trial_step *s)
 static bool
 is_warning(const char *step)
 {
-	return strcmp(step, "egress") == 0;
+	return strcmp(step, "egress") == 0 || strcmp(step, "verify") == 0;
 }
 
 /* Hosts that could not be used, by the next one. */
@@ -137,7 +139,8 @@ static bool
 is_made_good(const char *step)
 {
 	return strcmp(step, "connect") == 0 || strcmp(step, "resolve") == 0 ||
-	    strcmp(step, "proxy") == 0 || strcmp(step, "dane") == 0;
+	    strcmp(step, "proxy") == 0 || strcmp(step, "dane") == 0 ||
+	    strcmp(step, "mta-sts") == 0;
 }
 
 /* The last step has gone well, and what went wrong before was made good. */

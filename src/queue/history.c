@@ -35,6 +35,7 @@ outcome_of(const struct message *m, size_t i, struct record_outcome *out)
 	const struct record_rcpt *rc = &m->rec->rcpt[i];
 
 	out->tls = m->note[i].tls;
+	out->verify = m->note[i].verify;
 	out->spf = m->note[i].spf;
 	out->delivered_at = 0;
 	if (rc->state != RCPT_DELIVERED)

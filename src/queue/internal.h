@@ -13,6 +13,7 @@
 #ifndef QUEUE_INTERNAL_H
 #define QUEUE_INTERNAL_H
 
+#include <string.h>
 #include <sys/queue.h>
 
 #include "base/htab.h"
@@ -64,7 +65,7 @@ struct due_keys {
 /* What is known of a recipient beside the record, while in RAM. */
 struct rcpt_note {
 	uint64_t delivered_at;
-	char *tls;
+	char *tls, *verify;		/* as in struct msg_job_done */
 	char *spf;			/* of the last attempt, or NULL */
 	uint8_t report, delay;		/* enum tell: a report says so */
 };
@@ -234,6 +235,7 @@ struct queue {
 	struct lane *lane_direct;
 	struct lane **lane_of;		/* by index of conf->transports */
 	struct sites *sites;
+	struct policies *policies;
 	struct lane *us;		/* closed: there is no network */
 	struct lane_list dirty_lanes;
 	bool lanes_failing;		/* the store did not take one */
@@ -366,6 +368,32 @@ bool site_same_domain(const char *a, const char *b);
 void site_start(struct attempt *a);
 /* Waits no longer. */
 void site_leave(struct attempt *a);
+
+/* What was just found out about that lane's next hops by trying them makes one
+ * doubt where its domains' mail goes, by their policies: they are asked for
+ * anew. */
+void sites_doubt(const struct lane *l);
+/* What is remembered of the policy of that address's domain, where l resolves;
+ * or NULL. */
+const char *site_policy(struct queue *q, const struct lane *l,
+    const char *address);
+
+/* ---- policy.c ---- */
+void policies_new(struct queue *q);
+/* Takes up what the store has. */
+void policies_start(struct queue *q);
+void policies_free(struct queue *q);
+/* Forgets what does not hold any more. */
+void policies_prune(struct queue *q);
+/* The note of a domain (normal form), until the next call; NULL: none. */
+const char *policy_note(struct queue *q, const char *domain);
+void policy_take(struct queue *q, const char *domain, const char *note);
+/* Its next hops have to be what a policy demands. */
+static inline bool
+policy_binds(const struct lane *l)
+{
+	return l->site != NULL && strchr(l->site, '=') != NULL;
+}
 
 /* ---- names.c ---- */
 /* Answers a listener, at once or later, whether an address is to be taken. */

@@ -160,6 +160,8 @@ line_delivery(const struct attempt *a, size_t i, const char *status,
 	log_dsn(rc);
 	log_str("status", status);
 	log_str("reply", rc->last_reply);
+	log_str("tls", d->tls);
+	log_str("verify", d->verify);
 	log_str("spf", d->spf);
 	log_str("transport", a->lane->name);
 	log_str("route", a->route);

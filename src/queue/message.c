@@ -162,6 +162,7 @@ message_free(struct message *m)
 	peer_unref(&m->origin);
 	for (i = 0; i < m->rec->env->recipient_count; i++) {
 		free(m->note[i].tls);
+		free(m->note[i].verify);
 		free(m->note[i].spf);
 	}
 	free(m->note);

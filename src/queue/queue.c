@@ -183,8 +183,10 @@ queue_sweep(void *arg)
 
 	more = store_sweep(q->store, now > HISTORY_AGE ? now - HISTORY_AGE :
 	    0);
-	if (!more)
+	if (!more) {
 		sites_prune(q);
+		policies_prune(q);
+	}
 	loop_timer_set(q->loop, &q->sweep, more ? SWEEP_STEP : SWEEP_REST);
 }
 
@@ -283,6 +285,7 @@ queue_start(void *arg, struct err *e)
 	q->store = store_open(&o, e);
 	if (q->store == NULL)
 		return -1;
+	policies_start(q);
 	share_start(q);
 	lanes_load(q);
 	lanes_configure(q);
@@ -383,6 +386,7 @@ queue_new(struct loop *loop, int monitor_fd)
 	loop_timer_init(&q->sweep, queue_sweep, q);
 	loop_alarm_init(loop, &q->alarm, queue_alarm, q);
 	sites_init(q);
+	policies_new(q);
 	alerts_new(q);
 	metrics_new(q);
 	role_init(&q->base, ROLE_QUEUE, loop, monitor_fd, &ops, q);
@@ -414,6 +418,7 @@ queue_free(struct queue **qp)
 	while (pos = 0, (m = htab_next(q->messages, &pos, NULL)) != NULL)
 		message_free(m);
 	sites_free(q);
+	policies_free(q);
 	alerts_free(q);
 	metrics_free(q);
 	if (q->waker != NULL)

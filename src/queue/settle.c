@@ -109,6 +109,8 @@ settle_delivered(struct attempt *a, size_t i, const struct msg_job_done *d)
 	a->m->note[i].delivered_at = clock_real_ms();
 	if (d->tls != NULL)
 		a->m->note[i].tls = mem_strdup(d->tls);
+	if (d->verify != NULL)
+		a->m->note[i].verify = mem_strdup(d->verify);
 	line_delivery(a, i, "sent", d);
 }
 

@@ -201,6 +201,7 @@ site_teach(struct site *e)
 	TAILQ_REMOVE(&e->sites->all, e, link);
 	TAILQ_INSERT_TAIL(&e->sites->all, e, link);
 	usual = site_find(e->sites->q, e->resolver, e->domain, false, true);
+	copy.policy = NULL;
 	copy.site = mem_strdup(copy.site);
 	copy.text = copy.text != NULL ? mem_strdup(copy.text) : NULL;
 	site_take(usual, &copy);
@@ -240,6 +241,8 @@ site_reply(void *arg, struct port_message *pm)
 	}
 	(void)FAULT("queue.site.answered");
 	e->tries = 0;
+	if (answer.policy != NULL)
+		policy_take(e->sites->q, e->domain, answer.policy);
 	site_take(e, &answer);
 	site_teach(e);
 	site_answered(e);
@@ -263,7 +266,8 @@ site_ask(struct site *e)
 	struct queue *q = e->sites->q;
 	struct peer *p = site_peer(q, e->resolver);
 	struct strbuf b = STRBUF_INIT;
-	struct msg_next_hop m = { e->transport, e->domain, e->fresh };
+	struct msg_next_hop m = { e->transport, e->domain, e->fresh,
+		(char *)(uintptr_t)policy_note(q, e->domain) };
 
 	if (p == NULL)
 		return;			/* when one comes */
@@ -478,6 +482,28 @@ site_postponed(struct queue *q, struct lane *l, const char *address,
 		return false;
 	*due = clock_real_ms() + POSTPONE_MS;
 	return true;
+}
+
+void
+sites_doubt(const struct lane *l)
+{
+	struct site *e;
+
+	if (!policy_binds(l))
+		return;
+	TAILQ_FOREACH(e, &l->q->sites->all, link) {
+		if (e->lane == l)
+			e->known = false;
+	}
+}
+
+const char *
+site_policy(struct queue *q, const struct lane *l, const char *address)
+{
+	char domain[MAIL_DOMAIN_MAX + 1];
+
+	return site_domain(l, address, domain) ? policy_note(q, domain) :
+	    NULL;
 }
 
 bool

@@ -322,17 +322,30 @@ void
 store_each_meta(struct store *s, const char *prefix, void (*each)(void *arg,
     struct slice name, struct slice value), void *arg)
 {
-	struct slice from = slice_cstr(prefix), in, key, value;
-	struct strbuf b = STRBUF_INIT;
+	struct strbuf b = STRBUF_INIT, from = STRBUF_INIT;
+	size_t n = strlen(prefix), got;
+	struct slice in, key, value;
+	bool more;
 
-	(void)db_gather(&s->db, T_META, from, false, GATHER_COUNT,
-	    GATHER_OCTETS, &b);
-	in = strbuf_slice(&b);
-	while (db_gathered(&in, &key, &value)) {
-		if (key.n < from.n || memcmp(key.p, from.p, from.n) != 0)
-			break;
-		each(arg, key, value);
-	}
+	strbuf_puts(&from, prefix);
+	do {
+		strbuf_clear(&b);
+		got = db_gather(&s->db, T_META, strbuf_slice(&from), false,
+		    GATHER_COUNT, GATHER_OCTETS, &b);
+		more = got == GATHER_COUNT || b.n >= GATHER_OCTETS;
+		in = strbuf_slice(&b);
+		while (db_gathered(&in, &key, &value)) {
+			if (key.n < n || memcmp(key.p, prefix, n) != 0) {
+				more = false;
+				break;
+			}
+			strbuf_clear(&from);
+			strbuf_add_slice(&from, key);
+			each(arg, key, value);
+		}
+		strbuf_putc(&from, '\0');	/* behind the last one */
+	} while (more);
+	strbuf_free(&from);
 	strbuf_free(&b);
 }
 

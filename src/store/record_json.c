@@ -47,6 +47,7 @@ write_recipient(struct json_writer *w, const struct record *r, size_t i,
 	if (outcome != NULL) {
 		json_when(w, "delivered_at", outcome->delivered_at);
 		json_text(w, "tls", outcome->tls);
+		json_text(w, "verify", outcome->verify);
 		json_text(w, "spf", outcome->spf);
 	}
 	json_close_object(w);

@@ -11,12 +11,14 @@
 struct record_outcome {
 	uint64_t delivered_at;		/* wall ms, 0: not delivered */
 	const char *tls;		/* or NULL */
+	const char *verify;		/* how its server was told from others,
+					 * or NULL */
 	const char *spf;		/* or NULL */
 };
 
 /* One object; key as in json_object().  status: of the message as a whole.
  * expires: wall ms.  outcome: one for each recipient, which adds the keys
- * delivered_at, tls and spf; or NULL. */
+ * delivered_at, tls, verify and spf; or NULL. */
 void record_json(struct json_writer *w, const char *key,
     const struct record *r, const char *status, uint64_t expires,
     const struct record_outcome *outcome);

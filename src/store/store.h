@@ -187,7 +187,7 @@ int64_t store_counter(struct store *s, enum store_count which);
 void store_each_lane(struct store *s, void (*each)(void *arg, uint32_t lane,
     struct slice key, struct slice state), void *arg);
 /* Calls with each note whose name begins so; what it does may not change the
- * store.  Few are expected: all are read at once. */
+ * store. */
 void store_each_meta(struct store *s, const char *prefix,
     void (*each)(void *arg, struct slice name, struct slice value),
     void *arg);

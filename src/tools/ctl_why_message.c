@@ -142,6 +142,8 @@ print_recipients(const cJSON *m)
 			strbuf_putc(&out, ')');
 		if (out.n > 0)
 			line("  last reply", out.p);
+		if (ctl_get(r, "verify")[0] != 0)
+			line("  verified", ctl_get(r, "verify"));
 		if (ctl_get(r, "spf")[0] != 0)
 			line("  SPF", ctl_get(r, "spf"));
 	}

@@ -156,7 +156,7 @@ static void
 on_ended(void *arg, enum smtp_client_end how, struct job *left,
     const char *text)
 {
-	static const char *const ends[] = { "unreachable", "tls",
+	static const char *const ends[] = { "unreachable", "unsafe", "tls",
 		"credential", "token", "full", "shut", "again", "closed" };
 	struct play *p = arg;
 

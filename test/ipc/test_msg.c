@@ -174,10 +174,17 @@ messages_about_next_hops(void **state)
 	struct msg_site site;
 
 	(void)state;
-	msg_next_hop_encode(&b, &(struct msg_next_hop){ c_up, c_to, true });
+	msg_next_hop_encode(&b, &(struct msg_next_hop){ c_up, c_to, true,
+	    NULL });
+	holds(&b, again_next_hop);
+	msg_next_hop_encode(&b, &(struct msg_next_hop){ c_up, c_to, false,
+	    c_text });
 	holds(&b, again_next_hop);
 	msg_site_encode(&b, &(struct msg_site){ .result = SITE_FOUND,
 	    .ttl = 300, .site = c_to });
+	holds(&b, again_site);
+	msg_site_encode(&b, &(struct msg_site){ .result = SITE_FOUND,
+	    .ttl = 300, .site = c_to, .policy = c_text });
 	holds(&b, again_site);
 	msg_site_encode(&b, &(struct msg_site){ .result = SITE_REFUSED,
 	    .ttl = 300, .code = 556, .status = { 5, 1, 10 },
@@ -210,6 +217,9 @@ messages_of_a_trial(void **state)
 	holds(&b, again_trial);
 	msg_trial_encode(&b, &(struct msg_trial){ .transport = c_up,
 	    .from = c_empty });
+	holds(&b, again_trial);
+	msg_trial_encode(&b, &(struct msg_trial){ .transport = c_up,
+	    .from = c_empty, .policy = c_text });
 	holds(&b, again_trial);
 	msg_trial_done_encode(&b, &(struct msg_trial_done){ .step = s,
 	    .n_steps = 2, .dialogue = c_text });

@@ -123,7 +123,8 @@ a_message_is_an_object(void **state)
 	struct record *r = message();
 	struct strbuf b = STRBUF_INIT;
 	struct json_writer w = json_to(&b);
-	struct record_outcome outcome = { 1, "TLSv1.3", "pass" };
+	struct record_outcome outcome = { 1, "TLSv1.3", "mta-sts",
+	    "pass" };
 
 	(void)state;
 	assert_string_equal(record_status(r), "queued");
