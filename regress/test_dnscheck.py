@@ -2,11 +2,15 @@
 import base64
 import json
 import os
+import shutil
 import subprocess
+import time
 
 import pytest
 
-from harness.daemon import BIN
+from harness.ca import CA
+from harness.daemon import BIN, DeadPort
+from harness.policies import Policies
 
 KEY = base64.b64encode(b"\x30" * 294).decode()
 
@@ -17,27 +21,46 @@ def good_world(names, domain="good.test", ip="192.0.2.1", ip6="2001:db8::1"):
     names.add(domain, "TXT", f"v=spf1 ip4:{ip} ip6:{ip6} -all")
     names.add("mail._domainkey." + domain, "TXT", "v=DKIM1; k=rsa; p=" + KEY)
     names.add("_dmarc." + domain, "TXT", "v=DMARC1; p=reject; rua=mailto:d@" + domain)
-    names.add("_mta-sts." + domain, "TXT", "v=STSv1; id=20260101").host("mta-sts." + domain, "192.0.2.80")
+    names.add("_mta-sts." + domain, "TXT", "v=STSv1; id=20260101").add("mta-sts." + domain, "A", "127.0.0.1")
     names.add("_smtp._tls." + domain, "TXT", "v=TLSRPTv1; rua=mailto:t@" + domain)
     return names
 
 
 @pytest.fixture
 def check(names, tmp_path):
-    """check(config, domain...): exit status, {domain: [(name, status, text, publish)]}"""
-    def run(config, *domains, status=None, text=False, dnssec=False):
+    """check(config, domain...): exit status, {domain: [(name, status, text, publish)]}; policies: where the web server of their
+    MTA-STS policies is, nobody's port else."""
+    nobody = DeadPort()
+
+    def run(config, *domains, status=None, text=False, dnssec=False, policies=nobody):
         (tmp_path / "anchors").write_text(names.anchors())
         conf = tmp_path / "c.conf"
         conf.write_text(f"spool-directory {tmp_path}/spool\nhostname relay.test\nresolver {names.address}\nlisten 127.0.0.1:2525 {{ }}\n"
                         + (f"trust-anchor {tmp_path}/anchors\n" if dnssec else "dnssec off\n") + config)
-        r = subprocess.run([BIN / "relayctl", "-f", conf, "dnscheck", *domains, *([] if text else ["--json"])], capture_output=True, text=True, timeout=90)
+        r = subprocess.run([BIN / "relayctl", "-f", conf, "dnscheck", *domains, *([] if text else ["--json"])], capture_output=True, text=True, timeout=90,
+                           env={**os.environ, "SMARTHOSTD_MTA_STS_PORT": str(policies.port)})
         assert status is None or r.returncode == status, r
         if text:
             return r
         doc = json.loads(r.stdout)
         out = {d["domain"]: [(c["name"], c["status"], c["text"], c["publish"]) for c in d["checks"]] for d in (doc if isinstance(doc, list) else [doc])}
         return out if len(domains) > 1 else out[domains[0]]
-    return run
+    yield run
+    nobody.release()
+
+
+@pytest.fixture(scope="module")
+def ca():
+    made = CA()
+    yield made
+    shutil.rmtree(made.dir)
+
+
+@pytest.fixture
+def web(ca):
+    made = Policies(ca.server)
+    yield made
+    made.stop()
 
 
 DIRECT = "transport out { direct; source-address 192.0.2.1 2001:db8::1 }\nroute via out\n"
@@ -47,9 +70,10 @@ def of(found, name, status=None):
     return [c for c in found if c[0] == name and status in (None, c[1])]
 
 
-def test_a_domain_that_is_well(names, check):
+def test_a_domain_that_is_well(names, check, ca, web):
     good_world(names)
-    found = check(DIRECT, "good.test", status=0)
+    web.publish("good.test", "enforce", "mx.good.test")
+    found = check(f"tls-ca {ca.file}\n" + DIRECT, "good.test", status=0, policies=web)
     assert not [c for c in found if c[1] == "error"]
     assert {c[0] for c in found} == {"routes", "mx", "dane", "spf", "spf-helo", "ptr", "dkim", "dmarc", "mta-sts", "tlsrpt"}
     assert not [c for c in found if c[1] != "ok" and c[0] != "dane"], found
@@ -152,6 +176,55 @@ def test_keys_and_policies(names, check):
     assert of(found, "dkim", "warning") and "2 records" in of(found, "dmarc", "warning")[0][2]
     assert of(found, "mta-sts", "warning")[0][3] == '_mta-sts.good.test. TXT "v=STSv1; id=1"'
     assert of(found, "tlsrpt", "warning")[0][3].startswith('_smtp._tls.good.test. TXT "v=TLSRPTv1; rua=mailto:')
+
+
+def sts(check, ca, web, statement=None):
+    statement = f"tls-ca {ca.file}\n" if statement is None else statement
+    return [(c[1], c[2]) for c in of(check(statement + DIRECT, "good.test", status=0, policies=web), "mta-sts")]
+
+
+def test_a_policy_of_mta_sts(names, check, ca, web):
+    good_world(names).add("good.test", "MX", "20 other.mx.test.").add("other.mx.test", "A", "192.0.2.26")
+    web.publish("good.test", "enforce", "*.good.test", age=14 * 86400)
+    record, policy, unlisted = sts(check, ca, web)
+    assert record[0] == policy[0] == "ok" and "mode enforce" in policy[1] and "14d" in policy[1]
+    assert unlisted == ("warning", "the policy does not list other.mx.test: senders with MTA-STS do not deliver there")
+    web.publish("good.test", "testing", "*.good.test", "*.mx.test", age=600)
+    record, policy, short = sts(check, ca, web)
+    assert policy[0] == "ok" and "mode testing" in policy[1] and short[0] == "warning" and "10m is short" in short[1]
+    web.publish("good.test", "none")
+    assert sts(check, ca, web)[1:] == [("warning", "a policy, mode none (senders demand nothing), for 7d")]
+    names.drop("good.test", "MX").add("good.test", "A", "192.0.2.25")
+    web.publish("good.test", "enforce", "mx.good.test")
+    assert "without an MX record" in sts(check, ca, web)[2][1]
+
+
+@pytest.mark.parametrize("page, why", [(dict(text="hello"), "is no policy: line 1"), (dict(type="text/html", text=""), "no text/plain"),
+                                       (dict(status=302, headers={"Location": "/"}, text=""), "redirect (302)"), (dict(status=404, text=""), "answers with 404"),
+                                       (dict(text="version: STSv1\nmode: enforce\nmax_age: 1\n"), "`mx` is missing")])
+def test_a_policy_that_does_not_count(names, check, ca, web, page, why):
+    good_world(names)
+    web.publish("good.test", "enforce", "mx.good.test")
+    web.answer("good.test", **page)
+    record, policy = sts(check, ca, web)
+    assert record[0] == "ok" and policy[0] == "warning" and why in policy[1], policy
+
+
+def test_a_policy_that_cannot_be_fetched(names, check, ca, web):
+    good_world(names)
+    web.publish("good.test", "enforce", "mx.good.test", context=ca.server("elsewhere.test"))
+    assert "certificate is not good" in sts(check, ca, web)[1][1]
+    web.publish("good.test", "enforce", "mx.good.test", context=ca.server("mta-sts.good.test"))
+    assert "certificate is not good" in sts(check, ca, web, "")[1][1]
+    web.pages["mta-sts.good.test"]["slow"] = 60
+    began = time.monotonic()
+    assert "cannot be fetched from here: no answer in time" in sts(check, ca, web)[1][1]
+    assert time.monotonic() - began < 20
+    web.stop()
+    assert "cannot be fetched from here" in sts(check, ca, web)[1][1]
+    web.start()
+    names.drop("mta-sts.good.test")
+    assert "has no address" in sts(check, ca, web)[1][1]
 
 
 def test_dmarc_of_the_domain_above(names, check):

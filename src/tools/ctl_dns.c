@@ -167,3 +167,15 @@ ctl_dns_name(const struct ctl_dns_answer *a, size_t i, unsigned type,
 
 	return resolve_name(slice_skip(a->records[i], preference), out) == 0;
 }
+
+struct loop *
+ctl_dns_loop(const struct ctl_dns *d)
+{
+	return d->loop;
+}
+
+struct resolver *
+ctl_dns_resolver(const struct ctl_dns *d)
+{
+	return d->resolver;
+}

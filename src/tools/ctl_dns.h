@@ -31,6 +31,10 @@ bool ctl_dns_text(const struct ctl_dns_answer *a, size_t i,
 bool ctl_dns_name(const struct ctl_dns_answer *a, size_t i, unsigned type,
     char out[256]);
 
+/* What it works with, for others who wait beside it. */
+struct loop *ctl_dns_loop(const struct ctl_dns *d);
+struct resolver *ctl_dns_resolver(const struct ctl_dns *d);
+
 /* ---- ctl_spf.c ---- */
 /* Asks what it asks for until the verdict is there. */
 const struct spf_verdict *ctl_spf_judge(struct ctl_dns *d, struct spf *s);

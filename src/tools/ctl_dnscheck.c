@@ -115,9 +115,11 @@ check_domain(struct ctl *c, struct ctl_dns *dns, const char *domain,
     struct json_writer *w)
 {
 	struct dnscheck d = { .ctl = c, .dns = dns, .domain = domain };
+	struct dnscheck_policy *policy;
 	bool good = true;
 	size_t i;
 
+	policy = dnscheck_policy_start(&d);
 	dnscheck_routes(&d);
 	dnscheck_mx(&d);
 	dnscheck_spf(&d);
@@ -125,7 +127,7 @@ check_domain(struct ctl *c, struct ctl_dns *dns, const char *domain,
 	dnscheck_ptr(&d);
 	dnscheck_dkim(&d);
 	dnscheck_dmarc(&d);
-	dnscheck_mta_sts(&d);
+	dnscheck_mta_sts(&d, &policy);
 	dnscheck_tlsrpt(&d);
 	if (c->json)
 		show_json(&d, w);

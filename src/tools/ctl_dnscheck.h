@@ -53,7 +53,17 @@ void dnscheck_ptr(struct dnscheck *d);
 void dnscheck_mx(struct dnscheck *d);		/* and DANE */
 void dnscheck_dkim(struct dnscheck *d);
 void dnscheck_dmarc(struct dnscheck *d);
-void dnscheck_mta_sts(struct dnscheck *d);
 void dnscheck_tlsrpt(struct dnscheck *d);
+/* One record at a label below the domain; true: there is, and it is good.
+ * propose: what stands behind its version in the record to publish. */
+bool dnscheck_one_record(struct dnscheck *d, const char *check,
+    const char *label, const char *version,
+    int (*syntax)(struct slice, struct err *), const char *propose);
+bool dnscheck_has_address(struct dnscheck *d, const char *host);
+/* ctl_dnscheck_sts.c: begins to fetch the policy, which goes on while the
+ * others are at work; then waits for it, and tells. */
+struct dnscheck_policy;
+struct dnscheck_policy *dnscheck_policy_start(struct dnscheck *d);
+void dnscheck_mta_sts(struct dnscheck *d, struct dnscheck_policy **p);
 
 #endif

@@ -13,8 +13,8 @@
 
 /* ---- MX ---- */
 
-static bool
-has_address(struct dnscheck *d, const char *host)
+bool
+dnscheck_has_address(struct dnscheck *d, const char *host)
 {
 	return ctl_dns_ask(d->dns, host, RESOLVE_TYPE_A)->count > 0 ||
 	    ctl_dns_ask(d->dns, host, RESOLVE_TYPE_AAAA)->count > 0;
@@ -65,7 +65,7 @@ mx_hosts(struct dnscheck *d, const struct ctl_dns_answer *mx)
 			continue;
 		if (host[0] == '\0')
 			return -1;
-		if (has_address(d, host)) {
+		if (dnscheck_has_address(d, host)) {
 			good++;
 			dnscheck_say(d, "mx", FINDING_OK, NULL,
 			    "%s takes its mail", host);
@@ -98,7 +98,7 @@ dnscheck_mx(struct dnscheck *d)
 	else if (mx->status >= RESOLVE_FAILED)
 		dnscheck_say(d, "mx", FINDING_ERROR, NULL,
 		    "DNS does not answer: %s", mx->why);
-	else if (mx->count == 0 && has_address(d, d->domain))
+	else if (mx->count == 0 && dnscheck_has_address(d, d->domain))
 		dnscheck_say(d, "mx", FINDING_WARNING, publish,
 		    "no MX record: mail goes to the address of the domain");
 	else if (mx->count == 0)
@@ -108,7 +108,7 @@ dnscheck_mx(struct dnscheck *d)
 		    "no record");
 	for (i = 0; good > 0 && i < mx->count; i++)
 		if (ctl_dns_name(mx, i, RESOLVE_TYPE_MX, host) &&
-		    has_address(d, host))
+		    dnscheck_has_address(d, host))
 			dane(d, host, mx->secure);
 	free(publish);
 }
@@ -217,11 +217,10 @@ dnscheck_dmarc(struct dnscheck *d)
 	free(publish);
 }
 
-/* ---- MTA-STS, TLSRPT ---- */
+/* ---- records of which there is one; TLSRPT ---- */
 
-/* One record at a name below the domain; true: there is, and it is good. */
-static bool
-one_record(struct dnscheck *d, const char *check, const char *label,
+bool
+dnscheck_one_record(struct dnscheck *d, const char *check, const char *label,
     const char *version, int (*syntax)(struct slice, struct err *),
     const char *propose)
 {
@@ -256,24 +255,11 @@ one_record(struct dnscheck *d, const char *check, const char *label,
 }
 
 void
-dnscheck_mta_sts(struct dnscheck *d)
-{
-	char *host = mem_printf("mta-sts.%s", d->domain);
-
-	if (one_record(d, "mta-sts", "_mta-sts", "STSv1",
-	    dns_record_mta_sts, "id=1") && !has_address(d, host))
-		dnscheck_say(d, "mta-sts", FINDING_WARNING, NULL,
-		    "%s, where the policy is fetched from, has no address",
-		    host);
-	free(host);
-}
-
-void
 dnscheck_tlsrpt(struct dnscheck *d)
 {
 	char *rua = mem_printf("rua=mailto:postmaster@%s", d->domain);
 
-	(void)one_record(d, "tlsrpt", "_smtp._tls", "TLSRPTv1",
-	    dns_record_tlsrpt, rua);
+	(void)dnscheck_one_record(d, "tlsrpt", "_smtp._tls",
+	    "TLSRPTv1", dns_record_tlsrpt, rua);
 	free(rua);
 }
