@@ -54,7 +54,7 @@ class World:
         self.up = self.make_sink(tls=server(pair or self.ca.pairs["mx.x.test"]) if tls else None, **kw)
         return self.up
 
-    def start(self, also="", kind="direct; port {up}", retry="1s", head="", first="", **kw):
+    def start(self, also="", kind="direct; port {up}", retry="1h", head="", first=""):
         dnssec = "trust-anchor {dir}/anchors" if self.names.keys else "dnssec off"
         self.d = self.make_daemon(f"{dnssec}\nretry {retry}\nprobe 1s\nwarn-after off\nresolver {self.names.address}\ntls-ca {self.ca.file}\n{head}"
                                   f"transport t {{ {kind.format(up=self.up.port)}; {also} }}\n{first}route via t\n", start=False,
@@ -149,7 +149,7 @@ def test_a_server_that_is_not_good_enough_until_it_is(world, what):
 def test_an_exchanger_that_is_not_listed_until_the_policy_is_another_one(world):
     world.serve()
     world.publish("enforce", "mail.elsewhere.test")
-    world.start()
+    world.start(retry="1s")
     world.send()
     assert "lists none of its mail exchangers (mx.x.test)" in world.waits()
     world.publish("enforce", "mx.x.test", ident="2")
@@ -562,7 +562,7 @@ def test_the_next_transport_where_a_policy_forbids_the_first(world, sink):
 def test_never_a_bounce_before_it_expires(world):
     world.serve(world.ca.pairs["other.test"])
     world.publish("enforce", "mail.elsewhere.test")
-    world.start(head="expire 4s\n")
+    world.start(head="expire 4s\n", retry="1s")
     world.send()
     world.waits()
     said = world.d.wait_event("delivery", 30, status="expired")

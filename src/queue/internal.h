@@ -369,10 +369,13 @@ void site_start(struct attempt *a);
 /* Waits no longer. */
 void site_leave(struct attempt *a);
 
-/* What was just found out about that lane's next hops by trying them makes one
- * doubt where its domains' mail goes, by their policies: they are asked for
- * anew. */
+/* The next hops of that lane are not what its domains' policies demand, as far
+ * as one can tell: these are asked for anew, and what is known holds until
+ * then. */
 void sites_doubt(const struct lane *l);
+/* That is so for this address in that lane. */
+bool site_doubted(struct queue *q, const struct lane *l,
+    const char *address);
 /* What is remembered of the policy of that address's domain, where l resolves;
  * or NULL. */
 const char *site_policy(struct queue *q, const struct lane *l,

@@ -316,12 +316,13 @@ account_wait(struct message *m, uint64_t due, const struct lane *l,
 }
 
 /* A probe is for its lane: where the site of a recipient is not known any
- * more it is asked for, and nothing is moved meanwhile. */
+ * more, or in doubt, it is asked for, and nothing is moved meanwhile. */
 static bool
 probe_waits(struct lane *l, const struct route_pick *pick, const char *to)
 {
 	if ((!l->letting && !l->early) || l->site == NULL ||
-	    pick->n_via == 0 || pick->via[0] != l->base)
+	    pick->n_via == 0 || (pick->via[0] != l->base &&
+	    (pick->via[0] != l || !site_doubted(l->q, l, to))))
 		return false;
 	if (site_asked(l->q, l->base, to))
 		l->asking = true;

@@ -182,6 +182,7 @@ site_take(struct site *e, struct msg_site *answer)
 	e->answer = *answer;
 	memset(answer, 0, sizeof(*answer));
 	e->known = true;
+	e->doubted = false;
 	e->expires = clock_mono_ms() + ms;
 	e->asked_at = e->question_at;
 	e->lane = e->answer.result != SITE_FOUND ? NULL :
@@ -399,7 +400,7 @@ site_leave(struct attempt *a)
 static bool
 site_usable(const struct site *e)
 {
-	return e->known && clock_mono_ms() < e->expires;
+	return e->known && !e->doubted && clock_mono_ms() < e->expires;
 }
 
 void
@@ -447,9 +448,21 @@ site_lane(struct queue *q, struct lane *l, const char *address)
 	if (e == NULL || !e->known || e->lane == NULL ||
 	    now >= e->expires + GRACE_MS)
 		return l;
-	if (now >= e->expires)
+	if (now >= e->expires || e->doubted)
 		site_want(e);
 	return e->lane;
+}
+
+bool
+site_doubted(struct queue *q, const struct lane *l, const char *address)
+{
+	char domain[MAIL_DOMAIN_MAX + 1];
+	struct site *e;
+
+	if (!policy_binds(l) || !site_domain(l, address, domain))
+		return false;
+	e = site_find(q, l->base, domain, false, false);
+	return e != NULL && e->known && e->doubted;
 }
 
 bool
@@ -493,7 +506,7 @@ sites_doubt(const struct lane *l)
 		return;
 	TAILQ_FOREACH(e, &l->q->sites->all, link) {
 		if (e->lane == l)
-			e->known = false;
+			e->doubted = true;
 	}
 }
 

@@ -12,6 +12,7 @@ struct site {
 	bool fresh;			/* asked past all caches */
 	struct lane *resolver;		/* the transport's lane without site */
 
+	bool doubted;			/* what is known is asked for anew */
 	bool known;			/* and until when: */
 	uint64_t expires;		/* mono ms */
 	uint64_t asked;			/* mono ms, the last question */

@@ -27,6 +27,12 @@ print_lines(const char *text)
 	strbuf_free(&b);
 }
 
+static bool
+is_warning(const char *step)
+{
+	return strcmp(step, "egress") == 0 || strcmp(step, "verify") == 0;
+}
+
 static void
 print_steps(const cJSON *list)
 {
@@ -37,8 +43,8 @@ print_steps(const cJSON *list)
 		strbuf_clear(&b);
 		ctl_printable(&b, ctl_get(s, "text"));
 		printf("%-7s %-8s %s\n", ctl_get_bool(s, "ok") ? "ok" :
-		    strcmp(ctl_get(s, "name"), "egress") == 0 ? "WARNING" :
-		    "FAILED", ctl_get(s, "name"), strbuf_cstr(&b));
+		    is_warning(ctl_get(s, "name")) ? "WARNING" : "FAILED",
+		    ctl_get(s, "name"), strbuf_cstr(&b));
 		if (ctl_get(s, "advice")[0] != 0)
 			printf("%-7s %-8s -> %s\n", "", "",
 			    ctl_get(s, "advice"));

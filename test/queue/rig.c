@@ -686,8 +686,8 @@ rig_hop(struct rig *r)
 	return &r->hops[r->next_hop++];
 }
 
-static void
-answer_hop(struct rig_question *q, const struct msg_site *answer)
+void
+rig_answer_hop(struct rig_question *q, const struct msg_site *answer)
 {
 	struct strbuf b = STRBUF_INIT;
 
@@ -701,7 +701,7 @@ answer_hop(struct rig_question *q, const struct msg_site *answer)
 void
 rig_answer_site(struct rig_question *q, const char *site, uint32_t ttl)
 {
-	answer_hop(q, &(struct msg_site){ .result = SITE_FOUND, .ttl = ttl,
+	rig_answer_hop(q, &(struct msg_site){ .result = SITE_FOUND, .ttl = ttl,
 	    .site = (char *)(uintptr_t)site });
 }
 
@@ -709,7 +709,7 @@ void
 rig_answer_no_site(struct rig_question *q, enum site_result result,
     uint16_t code, uint8_t subject, uint8_t detail, const char *text)
 {
-	answer_hop(q, &(struct msg_site){ .result = (uint8_t)result,
+	rig_answer_hop(q, &(struct msg_site){ .result = (uint8_t)result,
 	    .ttl = 60, .code = code,
 	    .status = { (uint8_t)(code / 100), subject, detail },
 	    .text = (char *)(uintptr_t)text });

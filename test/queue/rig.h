@@ -130,6 +130,7 @@ void rig_answer_local(struct rig_job *j, uint8_t exit_status);
 
 /* The next question for a next hop, and its answer: a site, or why not. */
 struct rig_question *rig_hop(struct rig *r);
+void rig_answer_hop(struct rig_question *q, const struct msg_site *answer);
 void rig_answer_site(struct rig_question *q, const char *site, uint32_t ttl);
 void rig_answer_no_site(struct rig_question *q, enum site_result result,
     uint16_t code, uint8_t subject, uint8_t detail, const char *text);

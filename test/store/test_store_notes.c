@@ -2,6 +2,8 @@
 #include "store/fixture.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/strbuf.h"
@@ -77,6 +79,34 @@ a_name_that_is_too_long_is_refused(void **state)
 }
 
 static void
+count(void *arg, struct slice name, struct slice value)
+{
+	unsigned *n = arg;
+	char want[16];
+
+	snprintf(want, sizeof(want), "many/%05u", (*n)++);
+	assert_true(slice_eq_cstr(name, want) && value.n == 300);
+}
+
+static void
+many_notes_are_all_read(void **state)
+{
+	struct fixture *f = *state;
+	struct store_change *c = store_change_new(f->s);
+	char name[16], value[300] = { 0 };
+	unsigned i, n = 0;
+
+	for (i = 0; i < 2500; i++) {
+		snprintf(name, sizeof(name), "many/%05u", i);
+		store_put_meta(c, name, slice_of(value, sizeof(value)));
+	}
+	store_put_meta(c, "nobody", SLICE_LIT("x"));
+	assert_int_equal(0, commit(f, &c));
+	store_each_meta(f->s, "many/", count, &n);
+	assert_int_equal(n, 2500);
+}
+
+static void
 transactions_are_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -111,6 +141,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(notes_are_kept_by_name),
 		T(a_name_that_is_too_long_is_refused),
+		T(many_notes_are_all_read),
 		T(transactions_are_counted),
 	};
 
