@@ -11,6 +11,7 @@ from harness.ca import CA
 from harness.client import message, send
 from harness.daemon import until
 from harness.policies import Policies
+from harness.socks import Proxy
 from test_dane import spki
 
 DAY = 86400 * 1000
@@ -529,6 +530,22 @@ def test_the_policy_of_a_smarthosts_domain(world):
     world.send("u@anywhere.test")
     world.waits("u@anywhere.test")
     assert world.names.asked("_mta-sts.anywhere.test") == 0
+
+
+def test_through_a_proxy(world):
+    """Mail goes through it, the policy comes straight."""
+    proxy = Proxy()
+    world.serve(world.ca.pairs["other.test"])
+    world.publish("enforce")
+    world.start(f"socks5 {proxy.address}")
+    world.send()
+    assert "another name" in world.waits()
+    world.up.stop()
+    world.up.tls = server(world.ca.pairs["mx.x.test"])
+    world.up.start()
+    assert world.arrives().tls and world.line()["verify"] == "mta-sts"
+    assert {port for _, port in proxy.wanted} == {world.up.port}
+    proxy.stop()
 
 
 def test_literals_have_none(world):

@@ -202,7 +202,6 @@ site_teach(struct site *e)
 	TAILQ_REMOVE(&e->sites->all, e, link);
 	TAILQ_INSERT_TAIL(&e->sites->all, e, link);
 	usual = site_find(e->sites->q, e->resolver, e->domain, false, true);
-	copy.policy = NULL;
 	copy.site = mem_strdup(copy.site);
 	copy.text = copy.text != NULL ? mem_strdup(copy.text) : NULL;
 	site_take(usual, &copy);
@@ -244,6 +243,8 @@ site_reply(void *arg, struct port_message *pm)
 	e->tries = 0;
 	if (answer.policy != NULL)
 		policy_take(e->sites->q, e->domain, answer.policy);
+	free(answer.policy);
+	answer.policy = NULL;
 	site_take(e, &answer);
 	site_teach(e);
 	site_answered(e);

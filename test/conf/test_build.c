@@ -281,6 +281,42 @@ transports_have_their_defaults(void **state)
 }
 
 static void
+policies_count_where_tls_is_left_as_it_comes(void **state)
+{
+	static const struct {
+		const char *name;
+		bool dane, mta_sts;
+	} want[] = {
+		{ "usual", true, true }, { "said", true, true },
+		{ "off", false, false }, { "on", false, false },
+		{ "dane", true, false }, { "plain", false, false },
+		{ "need", false, false }, { "relay", false, true },
+		{ "one", false, false },
+	};
+	struct conf *c = load_good(
+	    "transport usual { direct }\n"
+	    "transport said { direct; tls opportunistic }\n"
+	    "transport off { direct; tls-verify off }\n"
+	    "transport on { direct; tls-verify on }\n"
+	    "transport dane { direct; tls-verify dane }\n"
+	    "transport plain { direct; tls off }\n"
+	    "transport need { direct; tls required }\n"
+	    "transport relay { smarthost mx x.test }\n"
+	    "transport one { smarthost x.test }\n");
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		const struct conf_transport *t = transport(c, want[i].name);
+
+		if (t->dane != want[i].dane || t->mta_sts != want[i].mta_sts)
+			fail_msg("%s", want[i].name);
+	}
+	assert_true(c->direct->dane && c->direct->mta_sts);
+	conf_free(&c);
+}
+
+static void
 transports_of_every_kind(void **state)
 {
 	struct conf *c = load_good(
@@ -449,6 +485,8 @@ main(void)
 		cmocka_unit_test(what_a_listener_says_counts),
 		cmocka_unit_test(the_longest_client_network_wins),
 		cmocka_unit_test(transports_have_their_defaults),
+		cmocka_unit_test(
+		    policies_count_where_tls_is_left_as_it_comes),
 		cmocka_unit_test(transports_of_every_kind),
 		cmocka_unit_test(accounts_hold_what_they_own),
 		cmocka_unit_test(routes_keep_their_place),

@@ -148,7 +148,7 @@ a_message_is_an_object(void **state)
 	record_json(&w, NULL, r, "delivered", 0, &outcome);
 	assert_non_null(strstr(b.p, "\"delivered_at\":"
 	    "\"1970-01-01T00:00:00.001Z\",\"tls\":\"TLSv1.3\","
-	    "\"spf\":\"pass\"}]}"));
+	    "\"verify\":\"mta-sts\",\"spf\":\"pass\"}]}"));
 	strbuf_free(&b);
 	record_free(&r);
 }
