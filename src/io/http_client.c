@@ -18,6 +18,7 @@
 
 #define ADDRESSES_MAX 6u
 #define HOST_CALLS_MAX 16u		/* the others wait within their time */
+#define CALLS_MAX 48u			/* the same; as descriptors go */
 
 struct http_socket {
 	struct http_client *client;
@@ -547,6 +548,8 @@ http_client_new(struct loop *l, struct err *e)
 	loop_task_init(&c->look, on_look, c);
 	curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	    (long)HOST_CALLS_MAX);
+	curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+	    (long)CALLS_MAX);
 	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, want_socket);
 	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, c);
 	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, want_timer);

@@ -69,8 +69,6 @@ a_note_comes_with_the_next_question(void **state)
 	sent(r);
 	rig_stop(r);
 	rig_start(r);
-	rig_add_listener(r);
-	rig_add_delivery(r);
 	q = asked(r, "x@To.Test");
 	assert_string_equal(q->q.policy, text);
 	answer(q, "a.mx=mta-sts", NULL);
