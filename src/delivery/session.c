@@ -330,7 +330,8 @@ not_safe(struct session *s, const char *why)
 
 	s->job = NULL;
 	if (j != NULL) {
-		j->unsafe |= s->pool->hosts[s->host].mark != SITE_MARK_NONE;
+		j->unsafe |=
+		    site_mark_enforced(s->pool->hosts[s->host].mark);
 		pool_host_failed(s->pool, s->host, j, text);
 	}
 	free(text);

@@ -328,12 +328,11 @@ get_moment(struct slice *text, const char *what, char id[MTA_STS_ID_MAX + 1],
 	    && slice_trim(line).n == 0;
 }
 
-int
-mta_sts_note_decode(struct slice text, struct mta_sts_note *n)
+static int
+read_note(struct slice text, struct mta_sts_note *n)
 {
 	struct err e;
 
-	memset(n, 0, sizeof(*n));
 	if (text.n > MTA_STS_NOTE_MAX ||
 	    !get_moment(&text, "policy", n->id, &n->fetched) ||
 	    !get_moment(&text, "failed", n->failed_id, &n->failed))
@@ -341,6 +340,16 @@ mta_sts_note_decode(struct slice text, struct mta_sts_note *n)
 	if (n->fetched == 0)
 		return text.n == 0 ? 0 : -1;
 	return mta_sts_policy_parse(text, &n->policy, &e);
+}
+
+int
+mta_sts_note_decode(struct slice text, struct mta_sts_note *n)
+{
+	memset(n, 0, sizeof(*n));
+	if (read_note(text, n) == 0)
+		return 0;
+	memset(n, 0, sizeof(*n));
+	return -1;
 }
 
 void

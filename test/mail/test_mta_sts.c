@@ -298,7 +298,8 @@ damaged_notes(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (mta_sts_note_decode(slice_cstr(bad[i]), &n) == 0)
+		if (mta_sts_note_decode(slice_cstr(bad[i]), &n) == 0 ||
+		    n.fetched != 0 || n.id[0] != '\0')
 			fail_msg("%s", bad[i]);
 }
 
