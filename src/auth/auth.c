@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "auth/kerberos.h"
 #include "auth/logins.h"
 #include "auth/oauth.h"
 #include "auth/oauth_call.h"
@@ -52,6 +53,7 @@ auth_new(struct loop *loop, int fd)
 	a->servers = token_servers_new(a);
 	TAILQ_INIT(&a->peers);
 	TAILQ_INIT(&a->oauth_calls);
+	LIST_INIT(&a->kerberos);
 	loop_timer_init(&a->sweep_timer, on_sweep, a);
 	loop_timer_init(&a->drain_timer, on_drain_look, a);
 	a->sasl = sasl_library_start(&e) == 0;
@@ -81,6 +83,7 @@ auth_free(struct auth **ap)
 		return;
 	while (!TAILQ_EMPTY(&a->peers))
 		peer_free(TAILQ_FIRST(&a->peers));
+	kerberos_free_all(a);
 	work_pool_free(&a->work);
 	token_servers_free(&a->servers);
 	auth_tokens_free(a);

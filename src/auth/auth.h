@@ -52,6 +52,7 @@ struct auth {
 	struct oauth *oauth;
 	TAILQ_HEAD(oauth_call_list, oauth_call) oauth_calls;
 	unsigned n_oauth_calls;
+	LIST_HEAD(, kerberos) kerberos;	/* programs, by transport */
 	struct token_servers *servers;
 	TAILQ_HEAD(auth_peers, auth_peer) peers;
 	struct loop_timer sweep_timer;
@@ -95,7 +96,11 @@ void auth_tokens_free(struct auth *a);
 
 /* ---- exchange.c: what both have in common ---- */
 
-/* One conversation; the two kinds hang their state on it. */
+/* Whose state it is: of credential_exchange.c or login_exchange.c, of
+ * token_exchange.c, of kerberos.c. */
+enum exchange_kind { EXCHANGE_PLAIN, EXCHANGE_TOKEN, EXCHANGE_KERBEROS };
+
+/* One conversation; the kinds hang their state on it. */
 struct auth_exchange {
 	struct auth_peer *peer;
 	uint64_t number;
@@ -105,7 +110,7 @@ struct auth_exchange {
 	char *client;			/* listeners only */
 	struct loop_timer timer;	/* idle limit, or a delayed answer */
 	bool delayed;
-	bool token;			/* state is token_exchange.c's */
+	enum exchange_kind kind;
 };
 
 /* NULL: there are too many of them. */

@@ -24,6 +24,7 @@ const struct mechanism mechanisms[] = {
 	{ "DIGEST-MD5", HOLDS_PASSWORD, WAY_LIBRARY, ON_REQUEST },
 	{ "NTLM", HOLDS_PASSWORD, WAY_LIBRARY, ON_REQUEST },
 	{ "EXTERNAL", HOLDS_CERTIFICATE, WAY_EXTERNAL, 0 },
+	{ "GSSAPI", HOLDS_KERBEROS, WAY_KERBEROS, 0 },
 	{ NULL, 0, WAY_LIBRARY, 0 },
 };
 
@@ -147,7 +148,7 @@ met(const struct choose *in, enum obstacle which, const char **name)
 	const struct mechanism *m;
 	unsigned kind;
 
-	for (kind = 1; kind <= HOLDS_CERTIFICATE; kind <<= 1) {
+	for (kind = 1; kind <= HOLDS_LAST; kind <<= 1) {
 		for (m = mechanisms; (in->held & kind) != 0 &&
 		    m->name != NULL; m++) {
 			if (!is_offered(in, m->name) ||
@@ -182,6 +183,8 @@ what_to_hold(unsigned kinds)
 		return "a token is needed (`oauth2`)";
 	if ((kinds & HOLDS_CERTIFICATE) != 0)
 		return "a client certificate is needed (`certificate`)";
+	if ((kinds & HOLDS_KERBEROS) != 0)
+		return "a Kerberos ticket is needed (`kerberos`)";
 	return "we know none of them";
 }
 
@@ -226,7 +229,7 @@ choose_mechanism(const struct choose *in, struct choice *out)
 	unsigned kind;
 
 	memset(out, 0, sizeof(*out));
-	for (kind = 1; m == NULL && kind <= HOLDS_CERTIFICATE; kind <<= 1) {
+	for (kind = 1; m == NULL && kind <= HOLDS_LAST; kind <<= 1) {
 		if ((in->held & kind) == 0)
 			continue;
 		m = strongest(in, kind, NOTHING);

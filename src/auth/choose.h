@@ -14,7 +14,9 @@
 enum credential_kind {
 	HOLDS_TOKEN = 1,
 	HOLDS_PASSWORD = 2,
-	HOLDS_CERTIFICATE = 4
+	HOLDS_CERTIFICATE = 4,
+	HOLDS_KERBEROS = 8,
+	HOLDS_LAST = HOLDS_KERBEROS
 };
 
 /* Who speaks it. */
@@ -22,7 +24,8 @@ enum mechanism_way {
 	WAY_SCRAM,			/* auth/scram_client.h */
 	WAY_LIBRARY,			/* libsasl2 */
 	WAY_EXTERNAL,			/* nothing is to be said */
-	WAY_TOKEN			/* auth/oauth_sasl.h */
+	WAY_TOKEN,			/* auth/oauth_sasl.h */
+	WAY_KERBEROS			/* auth/kerberos.h */
 };
 
 /* Flags of a mechanism. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "auth/choose.h"
+#include "auth/kerberos.h"
 #include "auth/sasl_client.h"
 #include "auth/secret_source.h"
 #include "auth/token_exchange.h"
@@ -281,6 +282,10 @@ start(struct auth_peer *p, const struct msg_cred *m, uint64_t ref,
 		    m, ref);
 		return 0;
 	}
+	if (t != NULL && t->kerberos) {
+		kerberos_exchange_start(p, t, m, ref);
+		return 0;
+	}
 	if (t == NULL || held(t) == 0)
 		auth_refuse(p, ref, AUTH_NO_MECHANISM,
 		    "the transport has no username and password");
@@ -295,8 +300,12 @@ next(struct auth_peer *p, const struct msg_cred *m, uint64_t ref)
 	struct auth_exchange *x = auth_exchange_find(p, m->session);
 	struct credential *c;
 
-	if (x != NULL && x->token) {
+	if (x != NULL && x->kind == EXCHANGE_TOKEN) {
 		token_exchange_next(x, m, ref);
+		return;
+	}
+	if (x != NULL && x->kind == EXCHANGE_KERBEROS) {
+		kerberos_exchange_next(x, m, ref);
 		return;
 	}
 	c = x != NULL ? x->state : NULL;
@@ -313,10 +322,13 @@ static void
 over(struct auth_peer *p, uint64_t session, uint16_t type)
 {
 	struct auth_exchange *x = auth_exchange_find(p, session);
-	struct credential *c = x != NULL && !x->token ? x->state : NULL;
+	struct credential *c = x != NULL && x->kind == EXCHANGE_PLAIN ?
+	    x->state : NULL;
 
-	if (x != NULL && x->token)
+	if (x != NULL && x->kind == EXCHANGE_TOKEN)
 		token_exchange_over(x, type);
+	else if (x != NULL && x->kind == EXCHANGE_KERBEROS)
+		kerberos_exchange_over(x, type);
 	if (c != NULL && type == MSG_CRED_REFUSED && c->t->password.kind == SECRET_COMMAND)
 		secret_forget(p->owner->secrets, false, c->t->name);
 	auth_exchange_free(&x);

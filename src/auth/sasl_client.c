@@ -133,6 +133,7 @@ sasl_client_create(const struct sasl_client_options *o)
 		    o->username : "");
 		break;
 	case WAY_TOKEN:
+	case WAY_KERBEROS:
 		sasl_client_destroy(&c);
 		break;
 	}

@@ -116,7 +116,7 @@ token_exchange_start(struct auth_peer *p, struct oauth_account *account,
 		return;
 	}
 	x->ref = ref;
-	x->token = true;
+	x->kind = EXCHANGE_TOKEN;
 	x->state_free = free_state;
 	x->state = t = mem_zalloc(sizeof(*t));
 	t->x = x;

@@ -90,6 +90,7 @@ arity(const struct conf_directive *d, unsigned *min, unsigned *max)
 	case ARG_CUSTOM:
 	case ARG_CERTIFICATE:
 	case ARG_SECRET:
+	case ARG_KERBEROS:
 	case ARG_UIDS:
 		*min = d->min;
 		*max = d->max;

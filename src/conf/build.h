@@ -135,7 +135,7 @@ void check_file(struct build *b, const struct conf_stmt *s, const char *path,
 
 conf_setter set_listen, set_client, set_login, set_account, set_transport,
     set_login_file, set_domain, set_route, set_secret, set_oauth2,
-    set_token_server, set_socks5, set_alert, set_metrics;
+    set_kerberos, set_token_server, set_socks5, set_alert, set_metrics;
 
 /* FILE [key FILE] [passphrase file FILE]; passphrase NULL: not taken.  In a
  * view the contents stand in place of the names. */
@@ -163,8 +163,10 @@ void transport_init(struct build *b, const struct conf_stmt *s,
 /* Fills in what follows from what was written; tells what does not fit. */
 void transport_finish(struct build *b, const struct conf_stmt *s,
     struct conf_transport *t);
-/* The same of its `oauth2`. */
+/* The same of its `oauth2`, of its `kerberos`. */
 void oauth2_finish(struct build *b, const struct conf_stmt *s,
+    struct conf_transport *t);
+void kerberos_finish(struct build *b, const struct conf_stmt *s,
     struct conf_transport *t);
 bool transport_is_network(const struct conf_transport *t);
 /* The transport `direct` that is always there. */

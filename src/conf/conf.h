@@ -247,6 +247,9 @@ struct conf_transport {
 	bool has_credential;		/* every view */
 	bool has_certificate;		/* the same */
 	struct conf_oauth2 *oauth2;	/* auth's view; NULL: none */
+	bool kerberos;			/* every view; monitor's alone: */
+	char *keytab;			/* or NULL: */
+	char *ticket_cache, *ticket_user;	/* the latter: NULL: `user` */
 	struct conf_list auth_mechanisms;
 
 	enum conf_spf_check spf_check;

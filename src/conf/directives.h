@@ -28,6 +28,7 @@ enum conf_arg {
 				 * what they include; char * */
 	ARG_CERTIFICATE,	/* FILE [key FILE] ...; by `set` */
 	ARG_SECRET,		/* VALUE | file FILE | ...; by `set` */
+	ARG_KERBEROS,		/* keytab FILE | cache NAME; by `set` */
 	ARG_LOGINS,		/* a file of logins; a view holds them as if
 				 * they were written */
 	ARG_UIDS,		/* use-by; by `set` */

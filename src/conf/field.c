@@ -91,7 +91,7 @@ static const struct {
 	{ "XOAUTH2", LATER, NOW },
 	{ "OAUTHBEARER", LATER, NOW },
 	{ "NTLM", LATER, NOW },
-	{ "GSSAPI", LATER, LATER }
+	{ "GSSAPI", LATER, NOW }
 };
 #define N_MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
 
@@ -293,6 +293,7 @@ build_value(struct build *b, const struct conf_stmt *s,
 	case ARG_CUSTOM:
 	case ARG_CERTIFICATE:
 	case ARG_SECRET:
+	case ARG_KERBEROS:
 	case ARG_LOGINS:
 	case ARG_UIDS:
 		break;			/* have setters of their own */

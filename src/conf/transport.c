@@ -66,7 +66,7 @@ static const struct conf_directive rows[] = {
     .set = set_verify, .min = 1, .max = 1 },
 { "tls-fingerprint", "HEX... | spki:HEX...", ARG_CUSTOM, NOW, Q | D | A,
     LIST | NETWORK, 0, .set = set_fingerprint, .min = 1, .max = CONF_MANY },
-{ "tls-name", "NAME", ARG_HOST, NOW, Q | D, NETWORK, AT(tls_name) },
+{ "tls-name", "NAME", ARG_HOST, NOW, Q | D | A, NETWORK, AT(tls_name) },
 { "tls-ca", "FILE", ARG_FILE, NOW, D, NETWORK, AT(tls_ca) },
 { "certificate", "FILE [key FILE] [passphrase file FILE]", ARG_CERTIFICATE,
     NOW, D, NETWORK | SHADOW, 0, .set = set_transport_certificate,
@@ -81,6 +81,8 @@ static const struct conf_directive rows[] = {
 { "oauth2", "token-file FILE | cms-socket PATH | command \"PROGRAM ARG...\" "
     "| { }", ARG_CUSTOM, NOW, A, NETWORK | SHADOW | BLOCK_MAY, 0,
     .set = set_oauth2, .min = 0, .max = 4, .block = CTX_OAUTH2 },
+{ "kerberos", "keytab FILE | cache NAME [as USER]", ARG_KERBEROS, NOW, M,
+    NETWORK | SHADOW, 0, .set = set_kerberos, .min = 2, .max = 4 },
 { "auth-mechanisms", "NAME...", ARG_MECHANISMS, NOW, Q | D | A,
     LIST | NETWORK, AT(auth_mechanisms) },
 { "socks5", "HOST:PORT { }", ARG_CUSTOM, NOW, Q | D | A,

@@ -193,6 +193,7 @@ transport_finish(struct build *b, const struct conf_stmt *s,
 	finish_ports(b, s, t);
 	finish_tls(b, s, t);
 	oauth2_finish(b, s, t);
+	kerberos_finish(b, s, t);
 	if (!build_is_main(b) || !t->kind_set)
 		return;
 	if (transport_is_network(t))

@@ -80,6 +80,12 @@ walk_statement(const struct file_walk *k, const struct conf_stmt *s,
 		    s->w[2].s)) != NULL)
 			k->cb(k->arg, path, d->roles);
 		break;
+	case ARG_KERBEROS:
+		/* In no view; but what auth has got by it is old then. */
+		if (s->n == 3 && word_is(&s->w[1], "keytab"))
+			k->cb(k->arg, conf_resolve_path(k->tree, k->arena,
+			    s->file, s->w[2].s), CONF_AUTH);
+		break;
 	default:
 		break;
 	}

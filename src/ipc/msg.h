@@ -40,6 +40,9 @@ enum msg_type {
 				 * this; struct msg_alert */
 	MSG_ALERT_DONE,		/* reply: it was begun, or cannot be: empty;
 				 * one octet: not now, ask again */
+	MSG_KERBEROS,		/* auth, request: a channel to the program
+				 * that speaks Kerberos for a transport;
+				 * struct msg_connect; reply MSG_CONNECTED */
 	/* listener <-> queue */
 	MSG_SPOOL_WANT = 40,	/* request: a descriptor for a body */
 	MSG_SPOOL_FILE,		/* reply, fd; or MSG_DONE when there is none */
@@ -60,7 +63,8 @@ enum msg_type {
 	MSG_AUTH_NEXT,		/* request: struct msg_auth */
 	MSG_AUTH_DROP,		/* struct msg_auth: session alone */
 	MSG_AUTH_STEP,		/* reply: struct msg_auth_step */
-	/* delivery <-> auth */
+	/* delivery <-> auth; the first three and the reply also between auth
+	 * and libexec/kerberos, with host and data alone */
 	MSG_CRED_START = 100,	/* request: struct msg_cred */
 	MSG_CRED_NEXT,
 	MSG_CRED_DROP,		/* struct msg_cred: session alone */

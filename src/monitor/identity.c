@@ -56,6 +56,28 @@ identity_self(struct identity *who, char *home, size_t home_n)
 	snprintf(home, home_n, "%s", pw.pw_dir);
 }
 
+int
+identity_of_command(const struct monitor *m, const char *name,
+    struct identity *who, char *home, size_t home_n, struct err *e)
+{
+	memset(who, 0, sizeof(*who));
+	if (name == NULL && geteuid() != 0) {
+		identity_self(who, home, home_n);
+		return 0;
+	}
+	if (name == NULL)
+		name = m->conf->user;
+	if (!identity_user(name, who, home, home_n))
+		return err_set(e, ENOENT, "there is no user %s", name);
+	if (who->uid == geteuid())
+		return 0;
+	if (geteuid() != 0)
+		return err_set(e, EPERM, "not started as root: it cannot be "
+		    "run as %s", name);
+	who->change = true;
+	return 0;
+}
+
 bool
 identity_group(const char *name, uint32_t *gid)
 {

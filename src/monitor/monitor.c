@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/sandbox.h"
+#include "monitor/kerberos.h"
 #include "monitor/run_command.h"
 #include "monitor/secret.h"
 #include "monitor/token.h"
@@ -175,6 +176,7 @@ monitor_clear(struct monitor *m)
 	local_job_forget(m);
 	secret_forget_all(m);
 	token_forget_all(m);
+	kerberos_forget_all(m);
 	run_forget_all(m);
 	bind_close(m->sockets, m->n_sockets, NULL, 0);
 	loop_free(&m->loop);
@@ -196,6 +198,7 @@ monitor_run(const struct options *opt, struct conf *conf,
 	TAILQ_INIT(&m.runs);
 	TAILQ_INIT(&m.secrets);
 	TAILQ_INIT(&m.tokens);
+	TAILQ_INIT(&m.kerberos);
 	raise_limits();
 	umask(022);
 	/* The configuration and its secrets are in this memory. */

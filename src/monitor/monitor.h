@@ -76,6 +76,7 @@ struct monitor {
 	TAILQ_HEAD(run_list, run) runs;
 	TAILQ_HEAD(secret_list, secret_job) secrets;
 	TAILQ_HEAD(token_list, token_lock) tokens;	/* locked files */
+	TAILQ_HEAD(kerberos_list, kerberos_run) kerberos;
 	struct drop *drop;
 	struct refresh *refresh;
 	struct http *http;
@@ -135,6 +136,10 @@ int dirs_lock(struct monitor *m, struct err *e);
 int identity_find(struct monitor *m, struct err *e);
 /* In the child: becomes the user for good; -1 with errno. */
 int identity_become(const struct identity *who);
+/* Whom a command, or what works for auth, runs as: name, or `user` where that
+ * is NULL; and his home. */
+int identity_of_command(const struct monitor *m, const char *name,
+    struct identity *who, char *home, size_t home_n, struct err *e);
 /* Whom we run as, and his home. */
 void identity_self(struct identity *who, char *home, size_t home_n);
 bool identity_group(const char *name, uint32_t *gid);

@@ -1,8 +1,8 @@
 /*
  * Programs of libexec, and commands of the configuration, that work as a
- * user: started with an argument list, no descriptor but their input and
- * pipes for what they say, hardly any environment, in a session of their own,
- * and killed with all of it when the time is up.
+ * user: started with an argument list, no descriptor but their input (and one
+ * that a helper is given) and pipes for what they say, hardly any environment,
+ * in a session of their own, and killed with all of it when the time is up.
  *
  * A run is over when its program is: what a child of it that is still there
  * may say later is nobody's.
@@ -172,6 +172,14 @@ run_end(struct run *r, int status)
 	run_free(r);
 }
 
+void
+run_kill(struct run *r)
+{
+	/* It may be on its way to a session of its own. */
+	if (kill(-r->pid, SIGKILL) < 0)
+		kill(r->pid, SIGKILL);
+}
+
 static void
 run_late(void *arg)
 {
@@ -189,7 +197,20 @@ struct plan {
 	char *const *envp;
 	int in, out, said;		/* descriptors; out -1: as said */
 	const char *dir;		/* NULL: where monitor is */
+	int more;			/* becomes 3; 0: nothing does */
 };
+
+static int
+keep_as_3(int fd)
+{
+	/* dup2 onto itself would keep close-on-exec */
+	if (fd == 3)
+		fs_set_cloexec(fd, 0);
+	else if (dup2(fd, 3) < 0)
+		return -1;
+	close_range(4, ~0U, 0);
+	return 0;
+}
 
 static void
 child_exec(const struct plan *p, const struct identity *who)
@@ -207,7 +228,10 @@ child_exec(const struct plan *p, const struct identity *who)
 	    dup2(p->out >= 0 ? p->out : p->said, STDOUT_FILENO) < 0 ||
 	    dup2(p->said, STDERR_FILENO) < 0)
 		_exit(EX_OSERR);
-	close_range(3, ~0U, 0);
+	if (p->more == 0)
+		close_range(3, ~0U, 0);
+	else if (keep_as_3(p->more) < 0)
+		_exit(EX_OSERR);
 	/* monitor has one thread: all of libc may be used here. */
 	if (identity_become(who) < 0)
 		dprintf(STDERR_FILENO, "cannot become user %s: %s", who->name,
@@ -225,7 +249,7 @@ child_exec(const struct plan *p, const struct identity *who)
 	_exit(EX_TEMPFAIL);
 }
 
-/* out_max 0: what it writes is all for people. */
+/* out_max 0: what it writes is all for people; limit_ms 0: no limit. */
 static struct run *
 launch(struct monitor *m, const struct identity *who, struct plan *p,
     size_t out_max, uint64_t limit_ms)
@@ -262,7 +286,8 @@ launch(struct monitor *m, const struct identity *who, struct plan *p,
 		pipe_open(r, &r->out, out, out_max);
 	pipe_open(r, &r->said, said, SAID_MAX);
 	loop_timer_init(&r->limit, run_late, r);
-	loop_timer_set(m->loop, &r->limit, limit_ms);
+	if (limit_ms > 0)
+		loop_timer_set(m->loop, &r->limit, limit_ms);
 	TAILQ_INSERT_TAIL(&m->runs, r, link);
 	return r;
 }
@@ -273,7 +298,7 @@ run_start(struct monitor *m, const struct identity *who, char *const argv[],
 {
 	char *envp[] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin", NULL };
 	char *path = mem_printf("%s/%s", m->libexec, argv[0]);
-	struct plan p = { path, argv, envp, in, -1, -1, NULL };
+	struct plan p = { path, argv, envp, in, -1, -1, NULL, 0 };
 	struct run *r = launch(m, who, &p, 0, limit_ms);
 
 	if (r != NULL) {
@@ -288,7 +313,7 @@ struct run *
 run_start_delivery(struct monitor *m, const struct identity *who,
     const struct run_delivery *d, run_done *done, void *arg)
 {
-	struct plan p = { d->path, d->argv, d->envp, d->in, -1, -1, d->dir };
+	struct plan p = { d->path, d->argv, d->envp, d->in, -1, -1, d->dir, 0 };
 	struct run *r = launch(m, who, &p, 0, d->limit_ms);
 
 	if (r != NULL) {
@@ -298,21 +323,44 @@ run_start_delivery(struct monitor *m, const struct identity *who,
 	return r;
 }
 
+/* PATH and whose environment it is, then what is added. */
+struct environment {
+	char *v[5 + ENV_MAX];		/* the first and the added: borrowed */
+};
+
+static void
+environment_make(struct environment *e, const struct identity *who,
+    const char *home, char *const *more)
+{
+	size_t n = 0;
+
+	memset(e, 0, sizeof(*e));
+	e->v[n++] = (char *)(uintptr_t)"PATH=" CONF_COMMAND_PATH;
+	e->v[n++] = mem_printf("HOME=%s", home);
+	e->v[n++] = mem_printf("USER=%s", who->name);
+	e->v[n++] = mem_printf("LOGNAME=%s", who->name);
+	while (more != NULL && *more != NULL && n < 4 + ENV_MAX)
+		e->v[n++] = *more++;
+}
+
+static void
+environment_clear(struct environment *e)
+{
+	size_t i;
+
+	for (i = 1; i < 4; i++)
+		free(e->v[i]);
+}
+
 struct run *
 run_start_command(struct monitor *m, const struct identity *who,
     const struct run_command *c, run_result *result, void *arg)
 {
-	char *home = mem_printf("HOME=%s", c->home);
-	char *user = mem_printf("USER=%s", who->name);
-	char *logname = mem_printf("LOGNAME=%s", who->name);
-	char *envp[5 + ENV_MAX] = { (char *)(uintptr_t)"PATH="
-	    CONF_COMMAND_PATH, home, user, logname };
-	struct plan p = { c->path, c->argv, envp, -1, -1, -1, NULL };
+	struct environment e;
+	struct plan p = { c->path, c->argv, e.v, -1, -1, -1, NULL, 0 };
 	struct run *r = NULL;
-	size_t i;
 
-	for (i = 0; c->env != NULL && c->env[i] != NULL && i < ENV_MAX; i++)
-		envp[4 + i] = c->env[i];
+	environment_make(&e, who, c->home, c->env);
 	p.in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (p.in >= 0) {
 		r = launch(m, who, &p, c->max, c->limit_ms);
@@ -322,9 +370,26 @@ run_start_command(struct monitor *m, const struct identity *who,
 		r->result = result;
 		r->arg = arg;
 	}
-	free(home);
-	free(user);
-	free(logname);
+	environment_clear(&e);
+	return r;
+}
+
+struct run *
+run_start_helper(struct monitor *m, const struct identity *who,
+    const struct run_helper *h, run_done *done, void *arg)
+{
+	struct environment e;
+	struct plan p = { h->path, h->argv, e.v, h->in, -1, -1, "/",
+	    h->more >= 0 ? h->more : 0 };
+	struct run *r;
+
+	environment_make(&e, who, h->home, h->env);
+	r = launch(m, who, &p, 0, 0);
+	if (r != NULL) {
+		r->done = done;
+		r->arg = arg;
+	}
+	environment_clear(&e);
 	return r;
 }
 

@@ -47,8 +47,22 @@ typedef void run_result(void *arg, uint8_t exit_status, struct slice out,
 struct run *run_start_command(struct monitor *m, const struct identity *who,
     const struct run_command *c, run_result *result, void *arg);
 
+/* A program of libexec that works for as long as it is needed. */
+struct run_helper {
+	const char *path;
+	char *const *argv;
+	const char *home;
+	char *const *env;	/* as above */
+	int in;			/* its standard input; borrowed, as is */
+	int more;		/* its descriptor 3; -1: it has none */
+};
+struct run *run_start_helper(struct monitor *m, const struct identity *who,
+    const struct run_helper *h, run_done *done, void *arg);
+
 /* How many run now. */
 size_t run_count(const struct monitor *m);
+/* Kills it with all that it has started; its end is told as usual. */
+void run_kill(struct run *r);
 /* Its end is nobody's business any more; it runs on. */
 void run_forget(struct run *r);
 /* The same, but it is still listened to, and killed when its time is up. */

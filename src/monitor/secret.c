@@ -90,31 +90,6 @@ out:
 	job_free(j);
 }
 
-/* Whom the command runs as: the one who was named, else `user`. */
-static int
-find_user(const struct monitor *m, const struct conf_secret *secret,
-    struct identity *who, char home[4096], struct err *e)
-{
-	const char *name = secret->as_user;
-
-	memset(who, 0, sizeof(*who));
-	if (name == NULL && geteuid() != 0) {
-		identity_self(who, home, 4096);
-		return 0;
-	}
-	if (name == NULL)
-		name = m->conf->user;
-	if (!identity_user(name, who, home, 4096))
-		return err_set(e, ENOENT, "there is no user %s", name);
-	if (who->uid == geteuid())
-		return 0;
-	if (geteuid() != 0)
-		return err_set(e, EPERM, "not started as root: it cannot be "
-		    "run as %s", name);
-	who->change = true;
-	return 0;
-}
-
 static size_t
 count_jobs(const struct monitor *m)
 {
@@ -141,7 +116,8 @@ begin(struct process *p, uint64_t ref, const struct conf_secret *secret,
 	argv = conf_command_split(secret->text, e);
 	if (argv != NULL)
 		path = conf_command_find(argv[0], e);
-	if (path == NULL || find_user(p->m, secret, &who, home, e) < 0)
+	if (path == NULL || identity_of_command(p->m, secret->as_user,
+	    &who, home, sizeof(home), e) < 0)
 		goto out;
 	c.path = path;
 	c.argv = argv;

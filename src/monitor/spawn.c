@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "ipc/role.h"
 #include "monitor/alert_command.h"
+#include "monitor/kerberos.h"
 #include "monitor/monitor.h"
 #include "monitor/secret.h"
 #include "monitor/token.h"
@@ -112,6 +113,10 @@ process_message(void *arg, struct port_message *msg, struct err *e)
 	case MSG_SECRET:
 		if (p->role == ROLE_AUTH)
 			return secret_ask(p, msg, e);
+		break;
+	case MSG_KERBEROS:
+		if (p->role == ROLE_AUTH)
+			return kerberos_ask(p, msg, e);
 		break;
 	case MSG_TOKEN_READ:
 	case MSG_TOKEN_WRITE:

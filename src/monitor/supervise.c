@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "monitor/kerberos.h"
 #include "monitor/token.h"
 
 #define BACKOFF_FIRST 100
@@ -366,8 +367,10 @@ supervise_child(struct monitor *m, pid_t pid, int status)
 	p->pid = 0;
 	if (p->role == ROLE_QUEUE)
 		local_job_forget(m);
-	if (p->role == ROLE_AUTH)
+	if (p->role == ROLE_AUTH) {
 		token_forget(m, p->slot);
+		kerberos_forget(m, p->slot);
+	}
 	if (m->stopping || p->state == PROCESS_DRAINING) {
 		process_free(p);
 		if (m->stopping)

@@ -1,0 +1,23 @@
+/* What went wrong in Kerberos: whose failure it is, in words. */
+#ifndef KERBEROS_FAILURE_H
+#define KERBEROS_FAILURE_H
+
+#include <stdint.h>
+
+#include <gssapi/gssapi.h>
+
+struct failure {
+	uint8_t state;			/* AUTH_REFUSED: only a human, or time,
+					 * can mend it; AUTH_TEMPORARY: a KDC
+					 * or the server */
+	char text[400];			/* printable */
+};
+
+/* Of a call of GSSAPI that has failed. */
+void failure_gss(struct failure *f, OM_uint32 major, OM_uint32 minor);
+/* The server's side of the exchange makes no sense. */
+void failure_server(struct failure *f, const char *text);
+/* For tests: whose failure a code of libkrb5 is, a state as above. */
+uint8_t failure_state(OM_uint32 major, OM_uint32 minor);
+
+#endif
