@@ -66,7 +66,7 @@ def test_mistakes_name_their_line(text, line, words):
 LATER = [
     "dashboard 127.0.0.1:9101",
     "listen 127.0.0.1:2525 {\n@proxy-protocol 10.0.0.0/8\n}",
-    "listen 127.0.0.1:2525 {\n@auth-mechanisms DIGEST-MD5\n}", "transport x {\nsubmission a.test\n@auth-mechanisms GSSAPI\n}",
+    "listen 127.0.0.1:2525 {\n@auth-mechanisms DIGEST-MD5\n}", "transport x {\nsubmission a.test\n@auth-mechanisms SCRAM-SHA-512\n}",
 ]
 
 

@@ -7,6 +7,7 @@
 
 #include <gssapi/gssapi_krb5.h>
 #include <krb5.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,46 +17,43 @@
 /* What is over by itself: a KDC that cannot be reached, found or used now. */
 static const krb5_error_code passing[] = {
 	KRB5_KDC_UNREACH, KRB5_REALM_UNKNOWN, KRB5_REALM_CANT_RESOLVE,
-	KRB5KDC_ERR_SVC_UNAVAILABLE, KRB5_KDCREP_MODIFIED,
-	KRB5KRB_ERR_GENERIC
+	KRB5KDC_ERR_SVC_UNAVAILABLE, KRB5_KDCREP_MODIFIED, KRB5KRB_ERR_GENERIC
 };
 
-/* The server is not the one that it says, or does not speak the protocol. */
-static const krb5_error_code of_server[] = {
-	KRB5_MUTUAL_FAILED, KRB5KRB_AP_ERR_BAD_INTEGRITY,
-	KRB5KRB_AP_ERR_MUT_FAIL, KRB5KRB_AP_ERR_MSG_TYPE,
-	KRB5KRB_AP_ERR_BADVERSION
+/* What a server says in words about our ticket; all else that it says wrongly
+ * means that it is not the one, or does not speak the protocol. */
+static const krb5_error_code about_ticket[] = {
+	KRB5KRB_AP_ERR_SKEW, KRB5KRB_AP_ERR_TKT_EXPIRED,
+	KRB5KRB_AP_ERR_TKT_NYV, KRB5KRB_AP_ERR_NOT_US,
+	KRB5KRB_AP_ERR_NOKEY, KRB5KRB_AP_ERR_BADKEYVER,
+	KRB5KRB_AP_ERR_MODIFIED, KRB5KDC_ERR_ETYPE_NOSUPP
 };
 
-static int
+#define ERRNO_MOST 200
+
+static bool
 is_among(OM_uint32 minor, const krb5_error_code *list, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
 		if (minor == (OM_uint32)list[i])
-			return 1;
-	return 0;
+			return true;
+	return false;
 }
 
 #define AMONG(minor, list) \
 	is_among(minor, list, sizeof(list) / sizeof((list)[0]))
 
-uint8_t
-failure_state(OM_uint32 major, OM_uint32 minor)
+static uint8_t
+state_of(OM_uint32 minor, bool server)
 {
-	switch (GSS_ROUTINE_ERROR(major)) {
-	case GSS_S_DEFECTIVE_TOKEN:
-	case GSS_S_BAD_SIG:
-		return AUTH_TEMPORARY;
-	default:
-		break;
-	}
-	/* errno's values: a library that has no memory, no descriptor */
-	if (AMONG(minor, passing) || AMONG(minor, of_server) ||
-	    (minor > 0 && minor < 200))
-		return AUTH_TEMPORARY;
-	return AUTH_REFUSED;
+	if (server)
+		return AMONG(minor, about_ticket) ? AUTH_REFUSED :
+		    AUTH_TEMPORARY;
+	/* errno's values: no memory, no descriptor */
+	return AMONG(minor, passing) || (minor > 0 && minor < ERRNO_MOST) ?
+	    AUTH_TEMPORARY : AUTH_REFUSED;
 }
 
 static void
@@ -80,17 +78,20 @@ add_status(struct strbuf *b, OM_uint32 status, int type)
 }
 
 void
-failure_gss(struct failure *f, OM_uint32 major, OM_uint32 minor)
+failure_gss(struct failure *f, OM_uint32 major, OM_uint32 minor, bool server)
 {
 	struct strbuf b = STRBUF_INIT;
 
 	/* Beside "see the minor code" there is nothing in the major one. */
-	if (minor != 0)
+	if (minor != 0 && GSS_ROUTINE_ERROR(major) != GSS_S_DEFECTIVE_TOKEN)
 		add_status(&b, minor, GSS_C_MECH_CODE);
 	if (b.n == 0)
 		add_status(&b, major, GSS_C_GSS_CODE);
-	f->state = failure_state(major, minor);
-	snprintf(f->text, sizeof(f->text), "%s", strbuf_cstr(&b));
+	f->state = state_of(minor, server);
+	if (server && f->state == AUTH_TEMPORARY)
+		failure_server(f, strbuf_cstr(&b));
+	else
+		snprintf(f->text, sizeof(f->text), "%s", strbuf_cstr(&b));
 	strbuf_free(&b);
 }
 
@@ -100,4 +101,15 @@ failure_server(struct failure *f, const char *text)
 	f->state = AUTH_TEMPORARY;
 	snprintf(f->text, sizeof(f->text), "the server broke the exchange: "
 	    "%s", text);
+}
+
+void
+failure_own(struct failure *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	f->state = AUTH_REFUSED;
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
 }

@@ -2,6 +2,7 @@
 #ifndef KERBEROS_FAILURE_H
 #define KERBEROS_FAILURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <gssapi/gssapi.h>
@@ -13,11 +14,14 @@ struct failure {
 	char text[400];			/* printable */
 };
 
-/* Of a call of GSSAPI that has failed. */
-void failure_gss(struct failure *f, OM_uint32 major, OM_uint32 minor);
+/* Of a call of GSSAPI that has failed.  server: it was about what a server
+ * had said. */
+void failure_gss(struct failure *f, OM_uint32 major, OM_uint32 minor,
+    bool server);
 /* The server's side of the exchange makes no sense. */
 void failure_server(struct failure *f, const char *text);
-/* For tests: whose failure a code of libkrb5 is, a state as above. */
-uint8_t failure_state(OM_uint32 major, OM_uint32 minor);
+/* Ours cannot be used. */
+void failure_own(struct failure *f, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

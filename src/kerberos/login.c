@@ -7,11 +7,9 @@
 #include "kerberos/login.h"
 
 #include <gssapi/gssapi_krb5.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "ipc/msg.h"
 
 #define NO_LAYER 1
 
@@ -37,7 +35,7 @@ import_server(struct login *l, const char *host, struct failure *f)
 	free(text);
 	if (!GSS_ERROR(major))
 		return 0;
-	failure_gss(f, major, minor);
+	failure_gss(f, major, minor, false);
 	return -1;
 }
 
@@ -91,7 +89,7 @@ make_context(struct login *l, struct slice in, struct strbuf *out,
 	strbuf_add(out, said.value, said.length);
 	gss_release_buffer(&ignored, &said);
 	if (GSS_ERROR(major)) {
-		failure_gss(f, major, minor);
+		failure_gss(f, major, minor, !first);
 		/* Nothing came from a server yet: the next one would get the
 		 * same from the KDC. */
 		if (first)
@@ -119,9 +117,8 @@ login_layers(struct slice offer, struct failure *f)
 	}
 	if (((unsigned char)offer.p[0] & NO_LAYER) != 0)
 		return 0;
-	f->state = AUTH_REFUSED;
-	snprintf(f->text, sizeof(f->text), "the server insists on a security "
-	    "layer of SASL: it must allow GSSAPI without one, inside TLS");
+	failure_own(f, "the server insists on a security layer of SASL: it "
+	    "must allow GSSAPI without one, inside TLS");
 	return -1;
 }
 
@@ -149,7 +146,7 @@ choose_layer(struct login *l, struct slice in, struct strbuf *out,
 	major = gss_wrap(&minor, l->context, 0, GSS_C_QOP_DEFAULT, &answer,
 	    NULL, &sealed);
 	if (GSS_ERROR(major)) {
-		failure_gss(f, major, minor);
+		failure_gss(f, major, minor, false);
 		return -1;
 	}
 	strbuf_add(out, sealed.value, sealed.length);

@@ -35,8 +35,15 @@ struct tickets {
 
 /* ---- the keytab ---- */
 
+/* Entries of a keytab: all of them, and those of the principal. */
+struct entries {
+	krb5_principal principal;	/* NULL: any */
+	unsigned all, its;
+};
+
 static krb5_error_code
-copy_entries(krb5_context c, krb5_keytab from, krb5_keytab to, unsigned *n)
+copy_entries(krb5_context c, krb5_keytab from, krb5_keytab to,
+    struct entries *n)
 {
 	krb5_keytab_entry entry;
 	krb5_kt_cursor cursor;
@@ -45,11 +52,13 @@ copy_entries(krb5_context c, krb5_keytab from, krb5_keytab to, unsigned *n)
 	if (r != 0)
 		return r;
 	while ((r = krb5_kt_next_entry(c, from, &entry, &cursor)) == 0) {
+		n->all++;
+		n->its += n->principal == NULL || krb5_principal_compare(c,
+		    n->principal, entry.principal);
 		r = krb5_kt_add_entry(c, to, &entry);
 		krb5_free_keytab_entry_contents(c, &entry);
 		if (r != 0)
 			break;
-		++*n;
 	}
 	krb5_kt_end_seq_get(c, from, &cursor);
 	return r == KRB5_KT_END ? 0 : r;
@@ -57,13 +66,16 @@ copy_entries(krb5_context c, krb5_keytab from, krb5_keytab to, unsigned *n)
 
 /* What the descriptor holds, into memory: nothing has to be opened later. */
 static krb5_error_code
-load_keys(struct tickets *t, int fd, unsigned *n)
+load_keys(struct tickets *t, int fd, const char *principal,
+    struct entries *n)
 {
 	krb5_keytab file = NULL;
 	char name[40];
 	krb5_error_code r = krb5_init_context(&t->context);
 
 	snprintf(name, sizeof(name), "FILE:/proc/self/fd/%d", fd);
+	if (r == 0 && principal != NULL)
+		r = krb5_parse_name(t->context, principal, &n->principal);
 	if (r == 0)
 		r = krb5_kt_resolve(t->context, KEYS, &t->keys);
 	if (r == 0)
@@ -76,17 +88,27 @@ load_keys(struct tickets *t, int fd, unsigned *n)
 }
 
 static int
-take_keytab(struct tickets *t, int fd, struct failure *f)
+take_keytab(struct tickets *t, int fd, const char *principal,
+    struct failure *f)
 {
-	unsigned n = 0;
-	krb5_error_code r = load_keys(t, fd, &n);
+	struct entries n = { NULL, 0, 0 };
+	krb5_error_code r = load_keys(t, fd, principal, &n);
+	const char *text;
 
-	if (r != 0)
-		failure_gss(f, GSS_S_FAILURE, (OM_uint32)r);
-	else if (n == 0)
-		failure_gss(f, GSS_S_FAILURE, (OM_uint32)KRB5_KT_NOTFOUND);
 	close(fd);
-	return r == 0 && n > 0 ? 0 : -1;
+	if (t->context != NULL)
+		krb5_free_principal(t->context, n.principal);
+	if (r == 0 && n.its > 0)
+		return 0;
+	if (r == 0) {
+		failure_own(f, n.all == 0 ? "the keytab is empty" :
+		    "the keytab holds no key of %s: see klist -k", principal);
+		return -1;
+	}
+	text = krb5_get_error_message(t->context, r);
+	failure_own(f, "the keytab: %s", text);
+	krb5_free_error_message(t->context, text);
+	return -1;
 }
 
 /* ---- the whole ---- */
@@ -102,7 +124,7 @@ take_principal(struct tickets *t, const char *principal, struct failure *f)
 	    (gss_OID)GSS_KRB5_NT_PRINCIPAL_NAME, &t->principal);
 	if (!GSS_ERROR(major))
 		return 0;
-	failure_gss(f, major, minor);
+	failure_gss(f, major, minor, false);
 	return -1;
 }
 
@@ -119,7 +141,8 @@ tickets_new(int keytab, const char *cache, const char *principal,
 		t->where[t->store.count].key = "client_keytab";
 		t->where[t->store.count++].value = KEYS;
 	}
-	if ((keytab >= 0 && take_keytab(t, keytab, f) < 0) ||
+	if ((keytab >= 0 && take_keytab(t, keytab, principal,
+	    f) < 0) ||
 	    (principal != NULL && take_principal(t, principal, f) < 0))
 		tickets_free(&t);
 	return t;
@@ -154,6 +177,7 @@ tickets_get(struct tickets *t, gss_cred_id_t *cred, struct failure *f)
 {
 	gss_OID_set_desc krb5 = { 1, (gss_OID)gss_mech_krb5 };
 	OM_uint32 major, minor;
+	size_t n;
 
 	if (t->failed_at != 0 &&
 	    clock_mono_us() - t->failed_at < FAILED_US) {
@@ -165,7 +189,12 @@ tickets_get(struct tickets *t, gss_cred_id_t *cred, struct failure *f)
 	    &krb5, GSS_C_INITIATE, &t->store, cred, NULL, NULL);
 	if (!GSS_ERROR(major))
 		return 0;
-	failure_gss(f, major, minor);
+	failure_gss(f, major, minor, false);
+	if (t->keys == NULL) {
+		n = strlen(f->text);
+		snprintf(f->text + n, sizeof(f->text) - n, " (cache %s)",
+		    t->where[0].value);
+	}
 	tickets_failed(t, f);
 	return -1;
 }

@@ -105,6 +105,45 @@ static const struct advice table[] = {
 	{ "AADSTS", NULL,
 	    "Microsoft's sign-in refused: `relayctl oauth status` says what to "
 	    "do" },
+	/* Kerberos */
+	{ "not found in Kerberos database", "Server ",
+	    "the KDC knows no mail server of this name: name the next hop (or "
+	    "`tls-name`) as its principal smtp/HOST is named, or the realm's "
+	    "administrator makes that principal" },
+	{ "not found in Kerberos database", NULL,
+	    "the KDC does not know the principal: check `username` and its "
+	    "realm" },
+	{ "keytab holds no key", NULL,
+	    "`klist -k FILE` lists the principals of the keytab: `username` "
+	    "names one of them, or its key is added (ktadd)" },
+	{ "Preauthentication failed", NULL,
+	    "the keytab's key is not the principal's any more: write the "
+	    "keytab anew (ktadd)" },
+	{ "GSSAPI: Decrypt integrity check failed", NULL,
+	    "the keytab's key is not the principal's any more: write the "
+	    "keytab anew (ktadd)" },
+	{ "Clock skew too great", NULL,
+	    "the clocks of this machine and of the KDC or the server differ: "
+	    "set them, best by NTP" },
+	{ "GSSAPI: Ticket expired", NULL,
+	    "a new ticket must come into the cache: kinit, or k5start, which "
+	    "renews it; then `relayctl account resume`" },
+	{ "No credentials cache found", NULL,
+	    "there is no ticket in the cache: kinit as the user that "
+	    "`kerberos cache` is read as, or k5start; then `relayctl account "
+	    "resume`" },
+	{ "Principal in credential cache does not match", NULL,
+	    "the ticket in the cache is another principal's than `username`: "
+	    "kinit for that one, or change it" },
+	{ "Cannot contact any KDC", NULL,
+	    "no KDC answers: check krb5.conf, the network and port 88; mail "
+	    "goes when one does" },
+	{ "Cannot find KDC for realm", NULL,
+	    "neither krb5.conf nor DNS names a KDC of this realm: check both, "
+	    "and the principal's realm" },
+	{ "GSSAPI: its program has ended", NULL,
+	    "Kerberos waited too long for a KDC or name server, or its program "
+	    "died: the log says which; check krb5.conf and resolv.conf" },
 	/* any */
 	{ "no common AUTH mechanism", NULL,
 	    "the server offers no mechanism that fits the credential: see its "
@@ -114,8 +153,9 @@ static const struct advice table[] = {
 	    "with `tls implicit`) or the host may be another, or it needs no "
 	    "credential (`smarthost`)" },
 	{ "535 ", NULL,
-	    "the server refused the login: check `username` and the password; "
-	    "many providers want an app password" },
+	    "the server refused the login: check `username` and the password "
+	    "(of a Kerberos principal: whether it may send); many providers "
+	    "want an app password" },
 	{ "534 ", NULL,
 	    "the server wants another way to log in: an app password, or "
 	    "`oauth2`" },

@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "config.h"
+#include "monitor/kerberos.h"
 #include "monitor/start.h"
 #include "monitor/view_check.h"
 
@@ -47,6 +48,31 @@ tell(enum log_level level, const struct strbuf *text, bool to_log)
 	}
 }
 
+static const char *
+libexec(void)
+{
+	const char *dir = getenv("SMARTHOSTD_LIBEXEC");
+
+	return dir != NULL ? dir : LIBEXECDIR;
+}
+
+/* Programs that a build, or a package, may be without. */
+static size_t
+check_programs(const struct conf *conf, struct strbuf *out)
+{
+	const struct conf_transport *t;
+	struct err e = { 0, "" };
+	size_t i;
+
+	for (i = 0; i < conf->n_transports; i++) {
+		t = &conf->transports[i];
+		if (t->kerberos && kerberos_check(libexec(), &e) < 0)
+			strbuf_printf(out, "%s:%u: kerberos: %s\n",
+			    t->where.file, t->where.line, e.text);
+	}
+	return e.code != 0;
+}
+
 static struct conf *
 load(const char *file, struct conf_tree **tree, bool to_log)
 {
@@ -55,7 +81,8 @@ load(const char *file, struct conf_tree **tree, bool to_log)
 
 	memset(&messages, 0, sizeof(messages));
 	conf = conf_load(file, NULL, true, tree, &messages);
-	if (conf != NULL && view_check_all(*tree, &messages.errors) > 0) {
+	if (conf != NULL && view_check_all(*tree, &messages.errors) +
+	    check_programs(conf, &messages.errors) > 0) {
 		conf_free(&conf);
 		conf_tree_free(tree);
 	}
@@ -152,7 +179,6 @@ main(int argc, char **argv)
 	struct options o = { .file = CONF_FILE };
 	struct conf_tree *tree = NULL;
 	struct conf *conf;
-	const char *libexec = getenv("SMARTHOSTD_LIBEXEC");
 	int rc, pipe_end = -1;
 
 	rc = parse(argc, argv, &o);
@@ -177,6 +203,5 @@ main(int argc, char **argv)
 	signal(SIGCHLD, SIG_DFL);
 	if (!o.foreground)
 		pipe_end = background();
-	return monitor_run(&o, conf, tree, libexec != NULL ? libexec :
-	    LIBEXECDIR, pipe_end);
+	return monitor_run(&o, conf, tree, libexec(), pipe_end);
 }

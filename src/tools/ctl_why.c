@@ -43,6 +43,19 @@ by_network(const struct conf_transport *t)
 	    t->kind == TRANSPORT_SUBMISSION || t->kind == TRANSPORT_LMTP;
 }
 
+/* What is held for logins there. */
+static const char *
+credential_of(const struct conf_transport *t)
+{
+	if (t->oauth2 != NULL)
+		return "token";
+	if (t->kerberos)
+		return "kerberos";
+	if (t->password.kind != SECRET_NONE)
+		return "password";
+	return t->has_certificate ? "certificate" : NULL;
+}
+
 static void
 write_hop(struct json_writer *w, const struct conf_transport *t)
 {
@@ -56,6 +69,7 @@ write_hop(struct json_writer *w, const struct conf_transport *t)
 	json_text(w, "tls", t == NULL ? "opportunistic" : by_network(t) ?
 	    tls_name(t) : NULL);
 	json_text(w, "username", t != NULL ? t->username : NULL);
+	json_text(w, "credential", t != NULL ? credential_of(t) : NULL);
 }
 
 static void
@@ -172,6 +186,7 @@ ctl_why_json(const struct conf *conf, const struct conf_tree *tree,
 		json_null(w, "port");
 		json_null(w, "tls");
 		json_null(w, "username");
+		json_null(w, "credential");
 	}
 	json_array(w, "considered");
 	strbuf_add_slice(w->out, strbuf_slice(&considered));
@@ -231,6 +246,7 @@ print_hop(const cJSON *why)
 {
 	const char *host = ctl_get(why, "host"), *tls = ctl_get(why, "tls");
 	const char *user = ctl_get(why, "username");
+	const char *kind = ctl_get(why, "credential");
 	unsigned long long port = ctl_get_number(why, "port");
 
 	if (strcmp(ctl_get(why, "transport"), "direct") == 0 &&
@@ -243,7 +259,12 @@ print_hop(const cJSON *why)
 		printf(":%llu", port);
 	if (tls[0] != 0)
 		printf(", TLS %s", tls);
-	printf(user[0] != 0 ? ", as %s\n" : ", without a login\n", user);
+	if (user[0] != 0)
+		printf(", as %s", user);
+	if (kind[0] != 0)
+		printf(" (%s)\n", kind);
+	else
+		printf(user[0] != 0 ? "\n" : ", without a login\n");
 }
 
 void

@@ -277,7 +277,7 @@ static void
 print_json(const struct chain *ch, const cJSON *m, const struct outlook *o)
 {
 	static const char *const fixed[] = { "transports", "host", "port",
-	    "tls", "username", "considered" };
+	    "tls", "username", "credential", "considered" };
 	cJSON *out = cJSON_CreateObject();
 	char *text;
 	size_t i;

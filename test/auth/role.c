@@ -38,6 +38,9 @@ static const char conf[] =
     "password tanstaaftanstaaf; auth-mechanisms CRAM-MD5 }\n"
     "transport ntlm { submission 127.0.0.1:1; username \"CORP\\\\me\"; "
     "password p; auth-mechanisms NTLM }\n"
+    "transport krb { submission 127.0.0.1:1; tls off; tls-name mail.x.test; "
+    "kerberos keytab k }\n"
+    "transport ticket { submission 127.0.0.1:1; kerberos cache /c }\n"
     "route via up\n";
 
 struct loop *loop;

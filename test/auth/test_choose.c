@@ -128,6 +128,13 @@ the_kind_of_credential_comes_first(void **state)
 	TAKES("", HOLDS_CERTIFICATE, "PLAIN LOGIN", "", SECURE);
 	assert_non_null(strstr(choice.why, "password"));
 	TAKES("", HOLDS_PASSWORD, "GSSAPI ANONYMOUS", "", SECURE);
+	assert_non_null(strstr(choice.why, "`kerberos`"));
+	TAKES("GSSAPI", HOLDS_KERBEROS, ALL, "", SECURE);
+	/* it shows no secret */
+	TAKES("GSSAPI", HOLDS_KERBEROS, ALL, "GSSAPI", PLAINLY);
+	TAKES("", HOLDS_KERBEROS, "PLAIN LOGIN SCRAM-SHA-256", "", BOTH);
+	assert_non_null(strstr(choice.why, "password"));
+	TAKES("EXTERNAL", HOLDS_CERTIFICATE | HOLDS_KERBEROS, ALL, "", SECURE);
 	TAKES("", HOLDS_PASSWORD, "", "", SECURE);
 	TAKES("", 0, ALL, "", BOTH);
 }

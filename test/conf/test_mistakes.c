@@ -84,8 +84,30 @@ values_are_checked(void **state)
 	{ "listen *:25 { auth-mechanisms PLAN }\n", "did you mean `PLAIN`?" },
 	{ "listen *:25 { auth-mechanisms DIGEST-MD5 }\n",
 	    "auth-mechanisms DIGEST-MD5: not supported yet" },
-	{ "transport t { submission h; auth-mechanisms GSSAPI }\n",
+	{ "listen *:25 { auth-mechanisms GSSAPI }\n",
 	    "auth-mechanisms GSSAPI: not supported yet" },
+	{ "transport t { submission h; auth-mechanisms GSSAPI }\n",
+	    "auth-mechanisms GSSAPI needs `kerberos`" },
+	{ "transport t { submission h; kerberos keytab k; auth-mechanisms "
+	    "PLAIN }\n", "which `auth-mechanisms` leaves out" },
+	{ "transport t { submission h; kerberos keytab k; username u; "
+	    "password p }\n", "a password and kerberos" },
+	{ "transport t { submission h; kerberos keytab k; username u; oauth2 "
+	    "cms-socket /s }\n", "oauth2 and kerberos" },
+	{ "transport t { submission h; kerberos keytab k as u }\n",
+	    "kerberos is written kerberos keytab FILE | cache NAME" },
+	{ "transport t { submission h; kerberos ticket k }\n",
+	    "kerberos is written" },
+	{ "transport t { submission h; kerberos keytab k; kerberos cache "
+	    "/c }\n", "kerberos" },
+	{ "transport t { submission h; kerberos cache c }\n",
+	    "`c` is neither an absolute path nor TYPE:NAME" },
+	{ "transport t { submission h; kerberos cache FILE:c }\n",
+	    "neither an absolute path" },
+	{ "transport t { submission h; kerberos cache MEMORY:c }\n",
+	    "a keytab needs no cache" },
+	{ "transport t { submission h; kerberos cache /c as "
+	    "nobody-of-this-name }\n", "there is no user" },
 	{ "listen *:25 { tls required }\n", "TLS needs a certificate" },
 	{ "listen *:465 { }\n", "TLS needs a certificate" },
 	{ "client 300.0.0.1 { }\n", "is not a network" },

@@ -45,6 +45,25 @@ providers_refusals_have_a_next_step(void **state)
 }
 
 static void
+kerberos_has_words_of_its_own(void **state)
+{
+	(void)state;
+	says("AUTH: GSSAPI: Server smtp/mx.x.test@X.TEST not found in Kerberos "
+	    "database", "smtp/HOST");
+	says("AUTH: GSSAPI: Client 'a@X.TEST' not found in Kerberos database",
+	    "username");
+	says("AUTH: GSSAPI: Preauthentication failed", "ktadd");
+	says("AUTH: GSSAPI: Decrypt integrity check failed", "ktadd");
+	says("AUTH: GSSAPI: Clock skew too great", "NTP");
+	says("AUTH: GSSAPI: Ticket expired (cache /x)", "kinit");
+	says("AUTH: GSSAPI: No credentials cache found (cache /x)", "kinit");
+	says("AUTH: GSSAPI: Cannot contact any KDC for realm 'X.TEST'",
+	    "krb5.conf");
+	assert_null(mail_advice("AUTH: GSSAPI: the server broke the exchange: "
+	    "Decrypt integrity check failed"));
+}
+
+static void
 what_is_not_known_has_none(void **state)
 {
 	(void)state;
@@ -59,6 +78,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(providers_refusals_have_a_next_step),
+		cmocka_unit_test(kerberos_has_words_of_its_own),
 		cmocka_unit_test(what_is_not_known_has_none),
 	};
 
