@@ -127,11 +127,10 @@ static const struct advice table[] = {
 	    "set them, best by NTP" },
 	{ "GSSAPI: Ticket expired", NULL,
 	    "a new ticket must come into the cache: kinit, or k5start, which "
-	    "renews it; then `relayctl account resume`" },
+	    "renews it" },
 	{ "No credentials cache found", NULL,
 	    "there is no ticket in the cache: kinit as the user that "
-	    "`kerberos cache` is read as, or k5start; then `relayctl account "
-	    "resume`" },
+	    "`kerberos cache` is read as, or k5start" },
 	{ "Principal in credential cache does not match", NULL,
 	    "the ticket in the cache is another principal's than `username`: "
 	    "kinit for that one, or change it" },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "mail/advice.h"
 #include "tools/relayctl.h"
 
 bool
@@ -77,6 +78,7 @@ void
 ctl_state_to_do(const char *kind, const cJSON *o, struct strbuf *out)
 {
 	const char *state = ctl_get(o, "state");
+	const char *advice = NULL;
 
 	if (strcmp(state, "paused") == 0) {
 		add_resume(out, kind, o);
@@ -84,9 +86,12 @@ ctl_state_to_do(const char *kind, const cJSON *o, struct strbuf *out)
 	} else if (strcmp(state, "parked") == 0) {
 		strbuf_puts(out, "mend what was refused, then ");
 		add_resume(out, kind, o);
+		advice = mail_advice(ctl_get(o, "why"));
 	} else {
 		strbuf_puts(out, "nothing, if it comes back by itself; ");
 		add_resume(out, kind, o);
 		strbuf_puts(out, " tries it at once");
 	}
+	if (advice != NULL)
+		strbuf_printf(out, "; %s", advice);
 }
