@@ -310,7 +310,9 @@ kerberos_exchange_start(struct auth_peer *p, const struct conf_transport *t,
 	if (p->owner->base.monitor != NULL)
 		x = auth_exchange_new(p, m->session);
 	if (x == NULL) {
-		auth_refuse(p, ref, AUTH_TEMPORARY, "too many exchanges");
+		auth_refuse(p, ref, AUTH_TEMPORARY,
+		    p->owner->base.monitor == NULL ? "monitor is gone" :
+		    "too many exchanges");
 		return;
 	}
 	x->ref = ref;

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "ipc/msg.h"
 
 #define NO_LAYER 1
+/* Octets; auth and delivery take no more at once, and servers less. */
+#define TOKEN_MOST 16384
 
 enum stage { CONTEXT, LAYERS, OVER };
 
@@ -90,9 +93,9 @@ make_context(struct login *l, struct slice in, struct strbuf *out,
 	gss_release_buffer(&ignored, &said);
 	if (GSS_ERROR(major)) {
 		failure_gss(f, major, minor, !first);
-		/* Nothing came from a server yet: the next one would get the
-		 * same from the KDC. */
-		if (first)
+		/* Nothing came from a server yet: it is a KDC that cannot be
+		 * had. */
+		if (first && f->state == AUTH_TEMPORARY)
 			tickets_failed(l->tickets, f);
 		return -1;
 	}
@@ -156,12 +159,25 @@ choose_layer(struct login *l, struct slice in, struct strbuf *out,
 }
 
 int
+login_fits(size_t n, struct failure *f)
+{
+	if (n <= TOKEN_MOST)
+		return 0;
+	failure_own(f, "the ticket is too large for SMTP (%zu octets): the "
+	    "principal should be in fewer groups, or without a PAC", n);
+	return -1;
+}
+
+int
 login_take(struct login *l, struct slice in, struct strbuf *out,
     struct failure *f)
 {
+	int rc;
+
 	switch (l->stage) {
 	case CONTEXT:
-		return make_context(l, in, out, f);
+		rc = make_context(l, in, out, f);
+		return rc < 0 ? rc : login_fits(out->n, f) < 0 ? -1 : rc;
 	case LAYERS:
 		return choose_layer(l, in, out, f);
 	case OVER:

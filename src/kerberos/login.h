@@ -21,6 +21,8 @@ void login_free(struct login **l);
 int login_take(struct login *l, struct slice in, struct strbuf *out,
     struct failure *f);
 
+/* -1: what is to be said is more than a line of AUTH holds. */
+int login_fits(size_t octets, struct failure *f);
 /* Of the server's last challenge: -1 where it does not do without a security
  * layer, which SMTP has no use for, or where it is garbage. */
 int login_layers(struct slice offer, struct failure *f);

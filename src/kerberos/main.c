@@ -189,8 +189,10 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.text);
 		return EX_OSERR;
 	}
+	alarm(STEP_SECONDS);
 	s.tickets = tickets_new(keytab ? KEYTAB_FD : -1, argv[2],
 	    argc > words ? argv[words] : NULL, &s.broken);
+	alarm(0);
 	harden();
 	fs_set_nonblock(STDIN_FILENO, 1);
 	fs_set_cloexec(STDIN_FILENO, 1);

@@ -19,7 +19,8 @@ void tickets_free(struct tickets **t);
  * the caller releases it.  -1 with *f; who has asked while another one waited
  * for the same gets the same failure. */
 int tickets_get(struct tickets *t, gss_cred_id_t *cred, struct failure *f);
-/* A login with them has failed, in a way that the next one would, too. */
+/* A login with them has failed, in a way that the next one would, too, if it
+ * began at once. */
 void tickets_failed(struct tickets *t, const struct failure *f);
 
 #endif
