@@ -244,11 +244,19 @@ def other_principal(realm):
     return ["username relay", *ticket_of("user")(realm)]
 
 
+def keytab_of(data):
+    def make(realm):
+        return [f"kerberos keytab {made(realm, data=data)}"]
+    return make
+
+
 def no_cache(realm):
     return [f"kerberos cache {realm.dir}/none"]
 
 
-MINE = [("no key of it", no_key, "holds no key of other", "klist -k"), ("old key", old_key, "Decrypt integrity check failed", "ktadd"),
+MINE = [("empty", keytab_of(b"\5\2"), "the keytab holds no key", "klist -k"),
+        ("damaged", keytab_of(b"\5\2\0\0\0\x40damaged"), "the keytab holds no key", "klist -k"),
+        ("no key of it", no_key, "holds no key of other", "klist -k"), ("old key", old_key, "Decrypt integrity check failed", "ktadd"),
         ("no such principal", removed_principal, "not found in Kerberos database", "username"),
         ("principal has expired", expired_principal, "has expired", None),
         ("server unknown", unknown_server, f"Server smtp/mx.test@{REALM} not found in Kerberos database", "tls-name"),

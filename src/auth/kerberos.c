@@ -119,9 +119,12 @@ on_closed(void *arg, const struct err *why)
 {
 	struct kerberos *k = arg;
 
-	if (!port_peer_ended(why))
-		log_msg(LL_WARN, "kerberos", "%s: %s", k->transport,
-		    why->text);
+	if (!port_peer_ended(why)) {
+		log_begin(LL_WARN, "kerberos");
+		log_str("transport", k->transport);
+		log_str("text", why->text);
+		log_end();
+	}
 	port_free(&k->port);
 }
 

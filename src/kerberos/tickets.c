@@ -101,7 +101,7 @@ take_keytab(struct tickets *t, int fd, const char *principal,
 	if (r == 0 && n.its > 0)
 		return 0;
 	if (r == 0) {
-		failure_own(f, n.all == 0 ? "the keytab is empty" :
+		failure_own(f, n.all == 0 ? "the keytab holds no key" :
 		    "the keytab holds no key of %s: see klist -k", principal);
 		return -1;
 	}

@@ -42,9 +42,13 @@ on_end(void *arg, uint8_t status, const char *text)
 {
 	struct kerberos_run *k = arg;
 
-	if (status != 0 && !k->killed)
-		log_msg(LL_WARN, "kerberos", "%s: %s", k->transport,
-		    text[0] != '\0' ? text : "its program has failed");
+	if (status != 0 && !k->killed) {
+		log_begin(LL_WARN, "kerberos");
+		log_str("transport", k->transport);
+		log_str("text", text[0] != '\0' ? text :
+		    "its program has failed");
+		log_end();
+	}
 	TAILQ_REMOVE(&k->m->kerberos, k, link);
 	free(k->transport);
 	free(k);

@@ -164,6 +164,39 @@ auth_knows_logins_and_credentials(void **state)
 	conf_free(&c);
 }
 
+/* Which file it is, and whose cache, is monitor's to know. */
+static void
+kerberos_is_told_and_nothing_of_it(void **state)
+{
+	static const enum conf_role roles[] = {
+		CONF_QUEUE, CONF_DELIVERY, CONF_AUTH
+	};
+	static const char config[] = "transport a { submission h.test; "
+	    "username relay; kerberos keytab geheim.keytab }\n"
+	    "transport b { submission h.test; kerberos cache /geheim as root "
+	    "}\n";
+	struct strbuf view;
+	struct conf *c;
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		view = encode(config, roles[i]);
+		assert_false(says(&view, "geheim"));
+		assert_false(says(&view, "root"));
+		strbuf_free(&view);
+		c = load_view(config, roles[i]);
+		for (j = 0; j < 2; j++) {
+			assert_true(c->transports[j].kerberos);
+			assert_true(c->transports[j].has_credential);
+			assert_int_equal(c->transports[j].tls, TLS_REQUIRED);
+			assert_null(c->transports[j].keytab);
+			assert_null(c->transports[j].ticket_cache);
+		}
+		conf_free(&c);
+	}
+}
+
 static void
 files_travel_as_their_contents(void **state)
 {
@@ -306,6 +339,7 @@ main(void)
 		cmocka_unit_test(the_queue_knows_routes_and_limits),
 		cmocka_unit_test(delivery_knows_next_hops),
 		cmocka_unit_test(auth_knows_logins_and_credentials),
+		cmocka_unit_test(kerberos_is_told_and_nothing_of_it),
 		cmocka_unit_test(files_travel_as_their_contents),
 		cmocka_unit_test(a_view_is_for_its_role),
 		cmocka_unit_test(a_view_that_is_cut_off_is_refused),
