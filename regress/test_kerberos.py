@@ -438,7 +438,7 @@ def test_a_kdc_that_hangs_keeps_nobody_up(relay, realm, keeper, ca):
         assert until(lambda: other.messages, 5), d.log[-3000:]
         assert not d.events("delivery", transport="up")
         waits(d, "AUTH: GSSAPI: its program has ended or does not answer", "unreachable")
-        assert time.monotonic() - began < 28
+        assert time.monotonic() - began < 35
         assert [e for e in d.events("kerberos") if "signal 14" in e["text"]]
     finally:
         k.stop()
@@ -550,7 +550,8 @@ def test_no_key_and_no_ticket_is_anywhere(relay, realm, keeper):
             assert form not in shown
     # and tickets are in no file
     assert not [f for f in d.spool.rglob("*") if f.is_file() and b"krbtgt" in f.read_bytes()]
-    assert not [f for f in pathlib.Path("/tmp").glob("krb5cc*") if f.stat().st_mtime > time.time() - 60]
+    uid = pwd.getpwnam(work_user()).pw_uid
+    assert not [f for f in pathlib.Path("/tmp").glob(f"krb5cc_{uid}*") if f.stat().st_mtime > time.time() - 60]
 
 
 # ---- the configuration
