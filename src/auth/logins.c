@@ -1,6 +1,8 @@
 /* Looking up names for the listener's exchanges (auth; RFC 5802 9 about
  * names that nobody has).  What is made up for them comes from a key that is
- * the same as long as the configuration is: a restart changes no challenge. */
+ * the same as long as the configuration is: a restart changes no challenge.
+ * Names and passwords are compared as SASLprep has them (RFC 4616 2, RFC 5802
+ * 5.1), as clients may send them in that form or not. */
 #include "auth/logins.h"
 
 #include <stdlib.h>
@@ -11,6 +13,8 @@
 #include "auth/secret_source.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "mail/domain.h"
+#include "mail/saslprep.h"
 
 #define MADE_SALT 16
 
@@ -81,19 +85,58 @@ make_up(const struct logins *l, const char *purpose, const char *name,
 
 /* ---- whom a name means ---- */
 
+/* Does this login have a name of this form? */
+static bool
+has_form(const struct conf_login *c, struct slice form)
+{
+	struct strbuf own = STRBUF_INIT;
+	bool same;
+
+	if (!mail_has_8bit(slice_cstr(c->name)))
+		return slice_eq_cstr(form, c->name);
+	(void)mail_saslprep_lenient(slice_cstr(c->name), &own);
+	same = slice_eq(strbuf_slice(&own), form);
+	strbuf_free(&own);
+	return same;
+}
+
+/* The one that is written so, else the first that means the same. */
+static const struct conf_login *
+find_name(const struct logins *l, const char *name)
+{
+	const struct conf_login *c, *found = NULL;
+	struct strbuf form = STRBUF_INIT;
+	size_t i;
+
+	(void)mail_saslprep_lenient(slice_cstr(name), &form);
+	for (i = 0; l->conf != NULL && i < l->conf->n_logins; i++) {
+		c = &l->conf->logins[i];
+		if (strcmp(c->name, name) == 0) {
+			found = c;
+			break;
+		}
+		if (found == NULL && has_form(c, strbuf_slice(&form)))
+			found = c;
+	}
+	strbuf_free(&form);
+	return found;
+}
+
 /* uses: a mask, one of which it must be good for. */
 static const struct conf_login *
 find(const struct logins *l, const char *name, unsigned uses)
 {
-	const struct conf_login *c;
-	size_t i;
+	const struct conf_login *c = find_name(l, name);
 
-	for (i = 0; l->conf != NULL && i < l->conf->n_logins; i++) {
-		c = &l->conf->logins[i];
-		if (strcmp(c->name, name) == 0)
-			return (c->uses & uses) != 0 ? c : NULL;
-	}
-	return NULL;
+	return c != NULL && (c->uses & uses) != 0 ? c : NULL;
+}
+
+const char *
+logins_name(const struct logins *l, const char *name)
+{
+	const struct conf_login *c = find_name(l, name);
+
+	return c != NULL ? c->name : name;
 }
 
 /* One of those that are good for it; NULL: there is none. */
@@ -186,23 +229,36 @@ make_salt(const struct logins *l, const char *name,
 	}
 }
 
+static bool
+derive(const struct scram_hash *hash, struct slice password,
+    const struct scram_account *by, struct scram_keys *out)
+{
+	bool good = scram_derive(hash, password, slice_of(by->salt,
+	    by->salt_n), by->iterations, out);
+
+	mem_wipe(out->client, sizeof(out->client));
+	return good;
+}
+
 /* A password that is there as it is: salt by name, keys made now. */
 static void
 scram_of_clear(const struct logins *l, const char *name,
     const struct conf_login *c, const struct scram_hash *hash,
     struct scram_account *out)
 {
+	struct strbuf form = STRBUF_INIT;
 	struct conf_secret secret;
 
 	out->salt_n = MADE_SALT;
 	out->iterations = SCRAM_ITERATIONS;
 	make_salt(l, name, hash, out);
 	secret_of(l, c, &secret);
-	if (!scram_derive(hash, slice_cstr(secret.text),
-	    slice_of(out->salt, out->salt_n), out->iterations,
-	    &out->keys) || secret.text == NULL)
+	out->has_raw = mail_saslprep_lenient(slice_cstr(secret.text), &form);
+	if (!derive(hash, strbuf_slice(&form), out, &out->keys) ||
+	    (out->has_raw && !derive(hash, slice_cstr(secret.text), out,
+	    &out->raw)) || secret.text == NULL)
 		out->known = false;
-	mem_wipe(out->keys.client, sizeof(out->keys.client));
+	strbuf_wipe(&form);
 }
 
 static bool
@@ -247,4 +303,5 @@ logins_scram(void *arg, const char *name, const struct scram_hash *hash,
 		return;
 	make_salt(l, name, hash, out);
 	rand_bytes(&out->keys, sizeof(out->keys));
+	rand_bytes(&out->raw, sizeof(out->raw));
 }

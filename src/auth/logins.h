@@ -16,6 +16,10 @@ struct logins *logins_new(const struct conf *conf,
     const struct secret_source *secrets);
 void logins_free(struct logins **l);
 
+/* The name that the configuration has for it: a client may write it in
+ * another form (mail/saslprep.h).  Else name itself. */
+const char *logins_name(const struct logins *l, const char *name);
+
 /* The secret to check a password of this name against; true: it is the
  * login's own, else it is a stranger's and the answer is no in any case.
  * Borrowed: strings of the configuration, or held ones until the next turn. */

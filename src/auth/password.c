@@ -1,5 +1,8 @@
 /* Checking the password of a login (auth; RFC 5802 3 for stored keys).  What
- * cannot be checked is refused; nothing of it is logged. */
+ * cannot be checked is refused; nothing of it is logged.  It is compared as
+ * SASLprep has it (RFC 4616 2).  What a hash was made of nobody knows:
+ * relayctl passwd prepares the password, mkpasswd does not, and clients do as
+ * they please.  So a hash is tried with both forms, where there are two. */
 #include "auth/password.h"
 
 #include <crypt.h>
@@ -11,6 +14,7 @@
 
 #include "auth/scram.h"
 #include "base/mem.h"
+#include "mail/saslprep.h"
 
 #define PASSWORD_MAX 4096
 
@@ -60,24 +64,56 @@ crypt_check(const char *hash, struct slice password)
 	return ok;
 }
 
-bool
-auth_password_check(const struct conf_secret *secret, struct slice password)
+static bool
+hash_check(const char *hash, struct slice password)
 {
-	if (secret->text == NULL || password.n == 0 ||
-	    password.n > PASSWORD_MAX || slice_find(password, '\0') >= 0)
-		return false;
+	if (strncmp(hash, "SCRAM-", 6) == 0)
+		return scram_check(hash, password);
+	return crypt_check(hash, password);
+}
+
+static bool
+value_check(const char *value, struct slice form)
+{
+	struct strbuf own = STRBUF_INIT;
+	bool equal;
+
+	(void)mail_saslprep_lenient(slice_cstr(value), &own);
+	equal = same(strbuf_slice(&own), form);
+	strbuf_wipe(&own);
+	return equal;
+}
+
+static bool
+check(const struct conf_secret *secret, struct slice password,
+    struct slice form, bool differs)
+{
 	switch (secret->kind) {
 	case SECRET_VALUE:
 	case SECRET_FILE:		/* its text, in our view */
 	case SECRET_CREDENTIAL:
-		return same(slice_cstr(secret->text), password);
+		return value_check(secret->text, form);
 	case SECRET_HASH:
-		if (strncmp(secret->text, "SCRAM-", 6) == 0)
-			return scram_check(secret->text, password);
-		return crypt_check(secret->text, password);
+		return hash_check(secret->text, password) ||
+		    (differs && hash_check(secret->text, form));
 	case SECRET_NONE:
 	case SECRET_COMMAND:
 		break;
 	}
 	return false;
+}
+
+bool
+auth_password_check(const struct conf_secret *secret, struct slice password)
+{
+	struct strbuf form = STRBUF_INIT;
+	bool good, differs;
+
+	if (secret->text == NULL || password.n == 0 ||
+	    password.n > PASSWORD_MAX || slice_find(password, '\0') >= 0)
+		return false;
+	differs = mail_saslprep_lenient(password, &form);
+	good = check(secret, password, strbuf_slice(&form), differs);
+	strbuf_wipe(&form);
+	return good;
 }

@@ -1,7 +1,14 @@
 /* One login to a next hop (auth; RFC 4422): SCRAM by scram_client.c, EXTERNAL
  * by saying nothing, the rest by libsasl2, which is handed one mechanism and
  * never chooses (its own order is not by what is safe here).  No
- * authorization name is sent, many providers refuse one. */
+ * authorization name is sent, many providers refuse one.
+ *
+ * SCRAM prepares name and password by SASLprep.  PLAIN and LOGIN send them as
+ * they are, though RFC 4616 wants PLAIN's prepared: a server that prepares
+ * (GNU SASL's) does so with what it gets and loses nothing, and one that does
+ * not (Cyrus SASL, Dovecot, most providers) knows the password only as it was
+ * typed.  Clients with Cyrus SASL (Postfix) or GNU SASL (msmtp) send it as it
+ * is, too. */
 #include "auth/sasl_client.h"
 
 #include <stdlib.h>

@@ -138,8 +138,8 @@ sasl_server_password(const struct sasl_server *s, struct slice *password,
 const char *
 sasl_server_login(const struct sasl_server *s)
 {
-	return s->scram != NULL ? scram_server_name(s->scram) :
-	    strbuf_cstr(&s->name);
+	return logins_name(s->logins, s->scram != NULL ?
+	    scram_server_name(s->scram) : strbuf_cstr(&s->name));
 }
 
 /* ---- mechanisms ---- */

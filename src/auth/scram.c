@@ -1,6 +1,6 @@
 /* The common parts of SCRAM (auth; RFC 5802 2.2, 3, 5.1, 7; RFC 7677).  Names
- * and passwords are taken as the UTF-8 that they are, without SASLprep, as
- * most servers do. */
+ * and passwords are taken as the octets that they are: who calls has prepared
+ * them (mail/saslprep.h). */
 #include "auth/scram.h"
 
 #include <string.h>

@@ -1,5 +1,7 @@
 /* SCRAM as client (auth; RFC 5802 5 and 6, RFC 7677 4).  Bounded whatever the
- * server says; it counts as known only when its signature is right. */
+ * server says; it counts as known only when its signature is right.  Name and
+ * password are prepared by SASLprep (RFC 5802 2.2, 5.1); where that cannot be
+ * they are taken as they are, and the server decides. */
 #include "auth/scram_client.h"
 
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "io/base64.h"
+#include "mail/saslprep.h"
 
 #define SALT_LEAST 8
 #define NONCE_LEAST 8			/* characters of the server's own */
@@ -37,16 +40,19 @@ scram_client_new(const struct scram_hash *hash, char gs2,
     struct slice password, const char *nonce)
 {
 	struct scram_client *c = mem_zalloc(sizeof(*c));
+	struct strbuf name = STRBUF_INIT;
 
 	c->hash = hash;
 	c->why = "";
-	strbuf_add_slice(&c->password, password);
+	(void)mail_saslprep_lenient(slice_cstr(username), &name);
+	(void)mail_saslprep_lenient(password, &c->password);
 	if (gs2 == 'p')
 		strbuf_printf(&c->header, "p=%s,,", binding->type);
 	else
 		strbuf_printf(&c->header, "%c,,", gs2);
 	strbuf_puts(&c->first, "n=");
-	scram_name_put(&c->first, username);
+	scram_name_put(&c->first, strbuf_cstr(&name));
+	strbuf_free(&name);
 	strbuf_puts(&c->first, ",r=");
 	c->nonce_at = c->first.n;
 	if (nonce != NULL)

@@ -25,6 +25,7 @@ struct scram_server {
 	struct strbuf message;		/* AuthMessage */
 	struct strbuf out;
 	struct scram_account account;
+	const struct scram_keys *proved;	/* the client's */
 	int step;
 };
 
@@ -160,11 +161,27 @@ bound(const struct scram_server *s, struct slice c)
 	return good;
 }
 
+static bool
+proves(struct scram_server *s, const struct scram_keys *keys,
+    const unsigned char *proof)
+{
+	unsigned char key[SCRAM_KEY_MAX];
+	bool good;
+
+	scram_proof(s->o.hash, keys->stored, proof, strbuf_slice(&s->message),
+	    key);
+	good = scram_is_stored(s->o.hash, key, keys->stored);
+	mem_wipe(key, sizeof(key));
+	if (good)
+		s->proved = keys;
+	return good;
+}
+
 /* c=binding,r=nonce[,...],p=proof */
 static bool
 client_final(struct scram_server *s, struct slice in)
 {
-	unsigned char key[SCRAM_KEY_MAX];
+	unsigned char raw[SCRAM_KEY_MAX];
 	struct slice rest = in, c, nonce, proof;
 	long at = slice_rfind(in, ',');
 	size_t n;
@@ -180,13 +197,12 @@ client_final(struct scram_server *s, struct slice in)
 	    !scram_attribute(&rest, 'r', &nonce) ||
 	    !slice_eq(nonce, strbuf_slice(&s->nonce)) ||
 	    !scram_attribute(&proof, 'p', &c) ||
-	    scram_octets(c, key, sizeof(key), &n) < 0 ||
+	    scram_octets(c, raw, sizeof(raw), &n) < 0 ||
 	    n != s->o.hash->size)
 		return false;
-	scram_proof(s->o.hash, s->account.keys.stored, key,
-	    strbuf_slice(&s->message), key);
-	good = scram_is_stored(s->o.hash, key, s->account.keys.stored);
-	mem_wipe(key, sizeof(key));
+	good = proves(s, &s->account.keys, raw);
+	if (!good && s->account.has_raw)
+		good = proves(s, &s->account.raw, raw);
 	return good && s->account.known;
 }
 
@@ -195,7 +211,7 @@ server_final(struct scram_server *s)
 {
 	unsigned char signature[SCRAM_KEY_MAX];
 
-	scram_hmac(s->o.hash, s->account.keys.server,
+	scram_hmac(s->o.hash, s->proved->server,
 	    strbuf_slice(&s->message), signature);
 	strbuf_clear(&s->out);
 	strbuf_puts(&s->out, "v=");

@@ -14,6 +14,10 @@ struct scram_account {
 	unsigned char salt[SCRAM_SALT_MAX];
 	size_t salt_n;
 	struct scram_keys keys;		/* stored and server */
+	/* Of a password that SASLprep changes: of what it is without, as not
+	 * all clients do it. */
+	bool has_raw;
+	struct scram_keys raw;
 };
 typedef void scram_lookup(void *arg, const char *name,
     const struct scram_hash *hash, struct scram_account *out);

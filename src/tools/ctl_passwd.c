@@ -1,8 +1,9 @@
 /*
  * passwd: a hash for `password hash` of a login, or into the `login-file`
  * where the name is in it: SCRAM-SHA-256, or SCRAM-SHA-1 for old clients, as
- * RFC 5803 has it (RFC 5802, RFC 7677).  The password is asked for twice on a
- * terminal and shown nowhere.
+ * RFC 5803 has it (RFC 5802, RFC 7677), of the password as SASLprep has it
+ * (RFC 5802 2.2).  The password is asked for twice on a terminal and shown
+ * nowhere.
  */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -16,6 +17,7 @@
 
 #include "base/mem.h"
 #include "base/rand.h"
+#include "mail/saslprep.h"
 #include "tools/ctl_login_file.h"
 #include "tools/relayctl.h"
 
@@ -102,7 +104,7 @@ hmac(const EVP_MD *md, const unsigned char *key, const char *text,
 }
 
 static bool
-derive(const EVP_MD *md, const char *password,
+derive(const EVP_MD *md, struct slice password,
     const unsigned char salt[SALT_LEN], unsigned char stored[HASH_MAX],
     unsigned char server[HASH_MAX])
 {
@@ -110,7 +112,7 @@ derive(const EVP_MD *md, const char *password,
 	int n = EVP_MD_get_size(md);
 	bool good;
 
-	good = PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt,
+	good = PKCS5_PBKDF2_HMAC(password.p, (int)password.n, salt,
 	    SALT_LEN, ITERATIONS, md, n, salted) == 1 &&
 	    hmac(md, salted, "Client Key", client) &&
 	    hmac(md, salted, "Server Key", server) &&
@@ -122,7 +124,7 @@ derive(const EVP_MD *md, const char *password,
 
 /* NULL: OpenSSL cannot. */
 static char *
-make_hash(const char *password, bool sha1)
+make_hash(struct slice password, bool sha1)
 {
 	const EVP_MD *md = sha1 ? EVP_sha1() : EVP_sha256();
 	unsigned char salt[SALT_LEN], stored[HASH_MAX], server[HASH_MAX];
@@ -137,6 +139,25 @@ make_hash(const char *password, bool sha1)
 	EVP_EncodeBlock(server64, server, n);
 	return mem_printf("SCRAM-SHA-%s$%d:%s$%s:%s", sha1 ? "1" : "256",
 	    ITERATIONS, (char *)salt64, (char *)stored64, (char *)server64);
+}
+
+/* As SCRAM's clients take it.  One that has no form is hashed as it is. */
+static char *
+hash_of(const char *password, bool sha1)
+{
+	struct strbuf form = STRBUF_INIT;
+	char *hash;
+
+	if (mail_saslprep(slice_cstr(password), &form) < 0) {
+		fprintf(stderr, "relayctl: passwd: the password holds what "
+		    "not all programs send in the same way (control "
+		    "characters, or what is no UTF-8); choose another if a "
+		    "client cannot log in with it\n");
+		strbuf_puts(&form, password);
+	}
+	hash = make_hash(strbuf_slice(&form), sha1);
+	strbuf_wipe(&form);
+	return hash;
 }
 
 /* ---- what is wanted ---- */
@@ -226,7 +247,7 @@ ctl_passwd(struct ctl *c)
 	password = get_password(w.name);
 	if (password == NULL)
 		return CTL_NONE;
-	hash = make_hash(password, w.sha1);
+	hash = hash_of(password, w.sha1);
 	mem_wipe_text(&password);
 	if (hash == NULL)
 		return ctl_error(CTL_NONE, "passwd: OpenSSL cannot do "

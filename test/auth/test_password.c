@@ -67,6 +67,30 @@ hashes(void **state)
 		assert_false(check(SECRET_HASH, broken[i], "pencil"));
 }
 
+/* I, soft hyphen, X; roman numeral nine; what has no form.  A hash is of one
+ * form, and nobody knows of which. */
+static void
+other_forms_of_the_same(void **state)
+{
+	static const char ix[] = "I\xc2\xadX", nine[] = "\xe2\x85\xa8";
+	static const char of_ix[] = "$1$saltsalt$u.JZ1xh3SdhYrhShibcnb1";
+	static const char of_nine[] = "$1$saltsalt$xqxSLsivEc/JDmmb54j1//";
+
+	(void)state;
+	assert_true(check(SECRET_VALUE, "IX", ix));
+	assert_true(check(SECRET_VALUE, ix, nine));
+	assert_true(check(SECRET_VALUE, nine, "IX"));
+	assert_false(check(SECRET_VALUE, nine, "ix"));
+	assert_true(check(SECRET_VALUE, "caf\xe9", "caf\xe9"));
+	assert_false(check(SECRET_VALUE, "caf\xe9", "caf\xc3\xa9"));
+	assert_true(check(SECRET_VALUE, "a\tb", "a\tb"));
+	assert_true(check(SECRET_HASH, of_ix, "IX"));
+	assert_true(check(SECRET_HASH, of_ix, nine));
+	assert_true(check(SECRET_HASH, of_nine, nine));
+	assert_false(check(SECRET_HASH, of_nine, "IX"));
+	assert_false(check(SECRET_HASH, of_ix, "ix"));
+}
+
 static void
 failures_wait(void **state)
 {
@@ -130,6 +154,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values), cmocka_unit_test(hashes),
+		cmocka_unit_test(other_forms_of_the_same),
 		cmocka_unit_test(failures_wait),
 		cmocka_unit_test(success_waits_as_long_as_a_failure_would),
 		cmocka_unit_test(addresses_of_one_network_are_one_client),

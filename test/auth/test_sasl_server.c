@@ -32,9 +32,12 @@ static struct conf_login people[] = {
 	{ .name = S("old"), .uses = LOGIN_USE_PASSWORD,
 	    .password = { SECRET_HASH, S("$1$saltsalt$wCrc3hcrR95SV83Xh8Z.41"),
 	    NULL } },
+	/* j, o umlaut, rg; roman numeral nine */
+	{ .name = S("j\xc3\xb6rg"), .uses = CLEAR,
+	    .password = { SECRET_VALUE, S("\xe2\x85\xa8"), NULL } },
 };
 static struct conf conf = { .hostname = S("relay.test"), .logins = people,
-	.n_logins = 3 };
+	.n_logins = 4 };
 static struct logins *logins;
 
 static int
@@ -248,6 +251,32 @@ scram_from_keys_and_from_a_password(void **state)
 	    SASL_SERVER_REFUSED);
 }
 
+/* The name is told as the configuration has it, in whatever form it came. */
+static void
+names_and_passwords_have_one_form(void **state)
+{
+	static const char composed[] = "\0j\xc3\xb6rg\0IX";
+	static const char decomposed[] = "\0jo\xcc\x88rg\0\xe2\x85\xa8";
+	struct sasl_server *s;
+
+	(void)state;
+	assert_true(plain(composed, sizeof(composed) - 1));
+	assert_true(plain(decomposed, sizeof(decomposed) - 1));
+	assert_false(PLAIN("\0jorg\0IX"));
+	s = begin("PLAIN");
+	assert_int_equal(says(s, decomposed, sizeof(decomposed) - 1, ""),
+	    SASL_SERVER_CHECK);
+	assert_string_equal(sasl_server_login(s), "j\xc3\xb6rg");
+	sasl_server_destroy(&s);
+	assert_int_equal(scram("SCRAM-SHA-256", "jo\xcc\x88rg", "IX"),
+	    SASL_SERVER_OK);
+	assert_int_equal(scram("SCRAM-SHA-1", "j\xc3\xb6rg", "\xe2\x85\xa8"),
+	    SASL_SERVER_OK);
+	assert_int_equal(scram("SCRAM-SHA-1", "j\xc3\xb6rg", "ix"),
+	    SASL_SERVER_REFUSED);
+	assert_string_equal(logins_name(logins, "nobody"), "nobody");
+}
+
 /* Salt and iterations of a challenge. */
 static void
 challenge_for(const char *name, struct scram_account *out)
@@ -311,6 +340,7 @@ main(void)
 		T(the_example_of_cram_md5),
 		T(cram_md5_needs_the_password_itself),
 		T(scram_from_keys_and_from_a_password),
+		T(names_and_passwords_have_one_form),
 		T(a_name_that_nobody_has_looks_like_one),
 		T(without_anybody_nobody_gets_in),
 	};

@@ -242,6 +242,41 @@ a_wrong_password_and_a_wrong_name(void **state)
 	scram_server_free(&s);
 }
 
+/* What RFC 4013 maps to others; what has no form goes as it is. */
+static void
+the_client_prepares_name_and_password(void **state)
+{
+	static const struct {
+		const char *name, *password, *first;
+	} rows[] = {
+		{ "us\xc2\xad" "er", "pen\xc2\xad" "cil",
+		    "n,,n=user,r=rOprNGfwEbeRWgbNEkqO" },
+		{ "\xef\xbd\x95ser", "\xef\xbd\x90" "encil",
+		    "n,,n=user,r=rOprNGfwEbeRWgbNEkqO" },
+	};
+	struct scram_client *c;
+	struct slice out;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		c = scram_client_new(scram_hash_find(slice_cstr(x256->hash)),
+		    'n', &NONE, rows[i].name, slice_cstr(rows[i].password),
+		    x256->client_nonce);
+		assert_int_equal(client_says(c, "", rows[i].first),
+		    SCRAM_CLIENT_CONTINUE);
+		assert_int_equal(client_says(c, x256->challenge,
+		    x256->final), SCRAM_CLIENT_CONTINUE);
+		scram_client_free(&c);
+	}
+	c = scram_client_new(scram_hash_find(slice_cstr(x256->hash)), 'n',
+	    &NONE, "caf\xe9", SLICE_LIT("caf\xe9"), "abc");
+	assert_int_equal(scram_client_take(c, slice_of("", 0), &out),
+	    SCRAM_CLIENT_CONTINUE);
+	assert_true(slice_eq_cstr(out, "n,,n=caf\xe9,r=abc"));
+	scram_client_free(&c);
+}
+
 static void
 what_no_client_may_say(void **state)
 {
@@ -422,6 +457,7 @@ main(void)
 		T(the_examples_of_the_rfcs), T(bound_to_the_channel),
 		T(the_flag_goes_with_the_name_and_the_offer),
 		T(a_wrong_password_and_a_wrong_name),
+		T(the_client_prepares_name_and_password),
 		T(what_no_client_may_say), T(what_no_server_may_say),
 		T(a_server_must_prove_itself), T(names_are_escaped),
 		T(stored_strings),
