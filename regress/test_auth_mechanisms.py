@@ -67,8 +67,8 @@ def context(ca, pair=None, version=None):
 
 
 class Secure(Client):
-    def __init__(self, port, ctx):
-        super().__init__(port)
+    def __init__(self, port, ctx, source=None):
+        super().__init__(port, source=source)
         assert self.cmd("STARTTLS")[0] == 220
         self.sock = ctx.wrap_socket(self.sock, server_hostname="localhost")
         self.ehlo()
@@ -343,6 +343,30 @@ def test_a_costly_hash_holds_up_nobody_and_unknown_names_cost_the_same(daemon, s
     assert quick < max(known / 2, 0.2)
     a.quit()
     b.quit()
+
+
+def test_a_client_that_tries_a_costly_hash_waits_for_itself(daemon, sink, ca):
+    d = listening(daemon, sink, ca, f'login slow {{ password hash "{slow_hash(1000000)}" }}\nlogin quick {{ password hash "{CRYPT}" }}')
+    crowd = [Secure(d.port, context(ca), source="127.0.0.2") for _ in range(16)]
+    c = Secure(d.port, context(ca))
+    wrong = "AUTH PLAIN " + b64("\0slow\0wrong")
+    start = time.monotonic()
+    assert crowd[0].cmd(wrong)[0] == 535
+    one = time.monotonic() - start
+    for x in crowd:
+        x.send(wrong + "\r\n")
+    start = time.monotonic()
+    assert c.cmd("AUTH PLAIN " + b64("\0quick\0pencil"))[0] == 235
+    assert time.monotonic() - start < 4 * one, "it waited for most of the 16"
+    c.quit()
+
+
+@pytest.mark.parametrize("hash", ["$6$rounds=999999999$saltsalt$x", "$2b$31$x", "$y$jFT$x$y"])
+def test_a_hash_that_takes_minutes_is_refused(daemon, hash):
+    status, said, _ = check(f'login slow {{ password hash "{hash}" }}\ntransport up {{ smarthost x.test }}\nroute via up\n')
+    assert status == 78 and ":1: the hash takes too long to check" in said and "relayctl passwd" in said and hash not in said
+    status, said, _ = check("login-file logins\ntransport up { smarthost x.test }\nroute via up\n", {"logins": (f"a:{hash}:\n", 0o600)})
+    assert status == 78 and "logins:1: the hash takes too long to check" in said and hash not in said
 
 
 def test_guessing_gets_slower_and_a_login_forgives(relay, ca):

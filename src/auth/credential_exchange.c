@@ -145,6 +145,7 @@ hard(struct credential *c)
 
 	h->work.run = hard_run;
 	h->work.done = hard_done;
+	h->work.who = c->t->name;
 	h->sasl = c->sasl;
 	h->c = c;
 	if (work_submit(c->x->peer->owner->work, &h->work) < 0) {

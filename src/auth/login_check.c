@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "auth/password.h"
+#include "auth/throttle.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 
@@ -46,12 +47,15 @@ done(struct work *w)
 }
 
 struct login_check *
-login_check_new(struct work_pool *pool, const struct conf_secret *secret,
-    bool known, struct slice password, void (*cb)(void *arg, bool good),
-    void *arg)
+login_check_new(struct work_pool *pool, const char *who,
+    const struct conf_secret *secret, bool known, struct slice password,
+    void (*cb)(void *arg, bool good), void *arg)
 {
 	struct login_check *c = mem_zalloc(sizeof(*c));
+	char client[THROTTLE_CLIENT];
 
+	auth_throttle_client(who, client);
+	c->work.who = client;
 	c->work.run = run;
 	c->work.done = done;
 	c->secret.kind = secret->kind;

@@ -10,9 +10,10 @@
 
 struct login_check;
 
-/* Copies both.  Calls back in the loop, later; NULL: too much waits.  known
- * false: the answer is no, after the same work. */
-struct login_check *login_check_new(struct work_pool *pool,
+/* For a client (who: its address).  Copies all.  Calls back in the loop,
+ * later; NULL: too much waits.  known false: the answer is no, after the same
+ * work. */
+struct login_check *login_check_new(struct work_pool *pool, const char *who,
     const struct conf_secret *secret, bool known, struct slice password,
     void (*cb)(void *arg, bool good), void *arg);
 /* Nobody waits for it any more; before it called back. */

@@ -126,8 +126,8 @@ check(struct auth_exchange *x)
 	struct slice password;
 	bool known = sasl_server_password(l->sasl, &password, &secret);
 
-	l->check = login_check_new(x->peer->owner->work, &secret, known,
-	    password, on_checked, x);
+	l->check = login_check_new(x->peer->owner->work, x->client,
+	    &secret, known, password, on_checked, x);
 	if (l->check != NULL)
 		return;
 	reply(x->peer, x->ref, AUTH_TEMPORARY, "too many logins at once");

@@ -2,6 +2,7 @@
  * a new one waits as long as the worst, nothing is forgotten for it. */
 #include "auth/throttle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,14 +28,24 @@ struct entry {
 	char key[];
 };
 
-/* Who has one address of IPv6 has all of its /64. */
-static struct slice
-key_of(const char *client, struct in6_addr *room)
+void
+auth_throttle_client(const char *client, char out[THROTTLE_CLIENT])
 {
-	if (strchr(client, ':') != NULL &&
-	    inet_pton(AF_INET6, client, room) == 1)
-		return slice_of(room, 8);
-	return slice_cstr(client);
+	struct in6_addr a;
+
+	snprintf(out, THROTTLE_CLIENT, "%s", client);
+	if (strchr(client, ':') == NULL ||
+	    inet_pton(AF_INET6, client, &a) != 1)
+		return;
+	memset(a.s6_addr + 8, 0, 8);
+	inet_ntop(AF_INET6, &a, out, THROTTLE_CLIENT);
+}
+
+static struct slice
+key_of(const char *client, char room[THROTTLE_CLIENT])
+{
+	auth_throttle_client(client, room);
+	return slice_cstr(room);
 }
 
 static uint64_t
@@ -85,8 +96,8 @@ auth_throttle_free(struct throttle **tp)
 uint64_t
 auth_throttle_failure(struct throttle *t, const char *client, uint64_t now)
 {
-	struct in6_addr room;
-	struct slice key = key_of(client, &room);
+	char room[THROTTLE_CLIENT];
+	struct slice key = key_of(client, room);
 	struct entry *e = htab_get(t->entries, key);
 
 	if (e == NULL && htab_count(t->entries) >= THROTTLE_MAX)
@@ -107,8 +118,8 @@ auth_throttle_failure(struct throttle *t, const char *client, uint64_t now)
 uint64_t
 auth_throttle_wait(const struct throttle *t, const char *client, uint64_t now)
 {
-	struct in6_addr room;
-	const struct entry *e = htab_get(t->entries, key_of(client, &room));
+	char room[THROTTLE_CLIENT];
+	const struct entry *e = htab_get(t->entries, key_of(client, room));
 
 	return e == NULL || now - e->last > FORGET_MS ? 0 :
 	    delay_of(e->failures + 1);
@@ -117,8 +128,8 @@ auth_throttle_wait(const struct throttle *t, const char *client, uint64_t now)
 void
 auth_throttle_success(struct throttle *t, const char *client)
 {
-	struct in6_addr room;
-	struct entry *e = htab_get(t->entries, key_of(client, &room));
+	char room[THROTTLE_CLIENT];
+	struct entry *e = htab_get(t->entries, key_of(client, room));
 
 	if (e != NULL)
 		entry_free(t, e);

@@ -10,7 +10,12 @@ struct throttle;
 struct throttle *auth_throttle_new(void);
 void auth_throttle_free(struct throttle **t);
 
-/* A failure of this client (address text; IPv6: its /64) now (ms, monotonic):
+#define THROTTLE_CLIENT 64
+
+/* Who that is (address text): of IPv6 its /64, as who has one address of it
+ * has them all. */
+void auth_throttle_client(const char *client, char out[THROTTLE_CLIENT]);
+/* A failure of this client now (ms, monotonic):
  * how many milliseconds its answer has to wait.  The first few cost nothing,
  * people mistype. */
 uint64_t auth_throttle_failure(struct throttle *t, const char *client,

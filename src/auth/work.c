@@ -1,16 +1,26 @@
 /* The threads of auth.  They see their own piece of work and nothing of the
  * role; its result comes back by the loop's waker.  A pool that cannot make a
- * thread takes no work, and says so. */
+ * thread takes no work, and says so.  Work waits by whose it is: a client that
+ * tries a costly hash again and again would keep all others waiting else. */
 #include "auth/work.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 
 TAILQ_HEAD(work_list, work);
+
+/* What waits of one; there only while something does. */
+struct turn {
+	TAILQ_ENTRY(turn) link;
+	struct work_list works;
+	size_t n;
+	char who[];
+};
 
 struct work_pool {
 	struct loop *loop;
@@ -19,10 +29,46 @@ struct work_pool {
 	size_t n_threads;
 	pthread_mutex_t lock;		/* of all below */
 	pthread_cond_t more;
-	struct work_list waiting, finished;
+	TAILQ_HEAD(, turn) turns;	/* the next one first */
+	struct work_list finished;
 	size_t n_waiting;
 	bool stop;
 };
+
+static struct turn *
+turn_of(struct work_pool *p, const char *who)
+{
+	struct turn *t;
+
+	TAILQ_FOREACH(t, &p->turns, link)
+		if (strcmp(t->who, who) == 0)
+			return t;
+	t = mem_zalloc(sizeof(*t) + strlen(who) + 1);
+	memcpy(t->who, who, strlen(who));
+	TAILQ_INIT(&t->works);
+	TAILQ_INSERT_TAIL(&p->turns, t, link);
+	return t;
+}
+
+/* The oldest of him whose turn it is; NULL: nothing waits. */
+static struct work *
+take_next(struct work_pool *p)
+{
+	struct turn *t = TAILQ_FIRST(&p->turns);
+	struct work *w;
+
+	if (t == NULL)
+		return NULL;
+	w = TAILQ_FIRST(&t->works);
+	TAILQ_REMOVE(&t->works, w, link);
+	TAILQ_REMOVE(&p->turns, t, link);
+	p->n_waiting--;
+	if (--t->n > 0)
+		TAILQ_INSERT_TAIL(&p->turns, t, link);
+	else
+		free(t);
+	return w;
+}
 
 static void *
 work_main(void *arg)
@@ -32,13 +78,11 @@ work_main(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
-		w = TAILQ_FIRST(&p->waiting);
+		w = take_next(p);
 		if (w == NULL) {
 			pthread_cond_wait(&p->more, &p->lock);
 			continue;
 		}
-		TAILQ_REMOVE(&p->waiting, w, link);
-		p->n_waiting--;
 		pthread_mutex_unlock(&p->lock);
 		w->run(w);
 		pthread_mutex_lock(&p->lock);
@@ -77,7 +121,7 @@ work_pool_new(struct loop *loop)
 	p->loop = loop;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->more, NULL);
-	TAILQ_INIT(&p->waiting);
+	TAILQ_INIT(&p->turns);
 	TAILQ_INIT(&p->finished);
 	return p;
 }
@@ -98,7 +142,8 @@ work_pool_free(struct work_pool **pp)
 	pthread_mutex_unlock(&p->lock);
 	for (i = 0; i < p->n_threads; i++)
 		pthread_join(p->threads[i], NULL);
-	TAILQ_CONCAT(&p->finished, &p->waiting, link);
+	while ((w = take_next(p)) != NULL)
+		TAILQ_INSERT_TAIL(&p->finished, w, link);
 	while ((w = TAILQ_FIRST(&p->finished)) != NULL) {
 		TAILQ_REMOVE(&p->finished, w, link);
 		w->done(w);
@@ -144,6 +189,23 @@ ready(struct work_pool *p)
 	return -1;
 }
 
+/* False: there is no room for it. */
+static bool
+enqueue(struct work_pool *p, struct work *w)
+{
+	struct turn *t;
+
+	if (p->stop || p->n_waiting >= WORK_WAITING_MAX)
+		return false;
+	t = turn_of(p, w->who != NULL ? w->who : "");
+	if (w->who != NULL && t->n >= WORK_WAITING_ONE)
+		return false;
+	TAILQ_INSERT_TAIL(&t->works, w, link);
+	t->n++;
+	p->n_waiting++;
+	return true;
+}
+
 int
 work_submit(struct work_pool *p, struct work *w)
 {
@@ -153,12 +215,9 @@ work_submit(struct work_pool *p, struct work *w)
 		return -1;
 	w->ran = false;
 	pthread_mutex_lock(&p->lock);
-	room = p->n_waiting < WORK_WAITING_MAX && !p->stop;
-	if (room) {
-		TAILQ_INSERT_TAIL(&p->waiting, w, link);
-		p->n_waiting++;
+	room = enqueue(p, w);
+	if (room)
 		pthread_cond_signal(&p->more);
-	}
 	pthread_mutex_unlock(&p->lock);
 	return room ? 0 : -1;
 }

@@ -1,5 +1,7 @@
 /* What would hold up the loop for long, in threads beside it: hashes of
- * passwords that are costly on purpose. */
+ * passwords that are costly on purpose.  One piece is a second or two at the
+ * most (conf/hash_cost.h); whoever has many of them waits for himself, as
+ * all that wait take turns. */
 #ifndef AUTH_WORK_H
 #define AUTH_WORK_H
 
@@ -10,6 +12,7 @@
 
 #define WORK_THREADS 2
 #define WORK_WAITING_MAX 1000
+#define WORK_WAITING_ONE 100		/* of these, anybody's share */
 
 struct work_pool;
 
@@ -21,13 +24,15 @@ struct work {
 	 * freed, then perhaps without having run. */
 	void (*done)(struct work *w);
 	bool ran;
+	const char *who;		/* whose it is; read by work_submit()
+					 * only; NULL: nobody's */
 };
 
 /* Threads are made when they are first needed: a role has confined itself by
  * then. */
 struct work_pool *work_pool_new(struct loop *loop);
 void work_pool_free(struct work_pool **p);
-/* -1: too much waits, or there is no thread to be had. */
+/* -1: too much waits, of all or of his, or there is no thread to be had. */
 int work_submit(struct work_pool *p, struct work *w);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "conf/directives.h"
+#include "conf/hash_cost.h"
 #include "conf/login_file.h"
 
 static conf_setter set_login_account, set_login_password;
@@ -103,6 +104,19 @@ conf_mechanism_uses(const char *mechanism)
 /* ---- blocks ---- */
 
 static void
+check_hash(struct build *b, const struct conf_stmt *s, struct slice hash)
+{
+	const char *costly = conf_hash_costly(hash);
+
+	if (!login_hash_good(hash))
+		build_warning(b, s, "what stands behind `password hash` is "
+		    "no hash (relayctl passwd makes one): nobody can log in "
+		    "with it");
+	else if (costly != NULL)
+		build_error(b, s, NULL, "%s", costly);
+}
+
+static void
 set_login_password(struct build *b, void *obj, const struct conf_stmt *s,
     const struct conf_directive *d)
 {
@@ -113,11 +127,8 @@ set_login_password(struct build *b, void *obj, const struct conf_stmt *s,
 		return;
 	}
 	set_secret(b, obj, s, d);
-	if (build_is_main(b) && l->password.kind == SECRET_HASH &&
-	    !login_hash_good(slice_cstr(l->password.text)))
-		build_warning(b, s, "what stands behind `password hash` is "
-		    "no hash (relayctl passwd makes one): nobody can log in "
-		    "with it");
+	if (build_is_main(b) && l->password.kind == SECRET_HASH)
+		check_hash(b, s, slice_cstr(l->password.text));
 	l->uses = conf_secret_uses(l->password.kind, l->password.text);
 }
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "conf/hash_cost.h"
+
 bool
 login_hash_good(struct slice s)
 {
@@ -42,6 +44,8 @@ split(struct slice text, struct login_line *out)
 		else if (!login_hash_good(out->hash))
 			out->mistake = "what stands between the colons is no "
 			    "hash (relayctl passwd makes one)";
+		else
+			out->mistake = conf_hash_costly(out->hash);
 	}
 }
 

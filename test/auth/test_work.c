@@ -119,6 +119,71 @@ too_much_is_not_taken_and_nothing_is_lost_at_the_end(void **state)
 		assert_int_equal(items[i].done, i < taken);
 }
 
+/* Both threads wait at the gate, then one does all the rest, in turn. */
+static char order[64];
+static _Atomic size_t n_order;
+
+static void
+run_noted(struct work *w)
+{
+	pthread_mutex_lock(&gate);
+	order[n_order] = w->who[0];
+	n_order++;
+	pthread_mutex_unlock(&gate);
+}
+
+static void
+those_who_wait_take_turns(void **state)
+{
+	static const char whose[] = "aaaaaaabaac";
+	struct item items[sizeof(whose) - 1] = { 0 };
+	size_t i, n = sizeof(whose) - 1, b = n, c = n;
+
+	(void)state;
+	n_order = 0;
+	pthread_mutex_lock(&gate);
+	for (i = 0; i < n; i++) {
+		items[i].work = (struct work){ .run = run_noted, .done = done,
+		    .who = whose[i] == 'a' ? "a" : whose[i] == 'b' ? "b" :
+		    "c" };
+		assert_int_equal(work_submit(pool, &items[i].work), 0);
+	}
+	pthread_mutex_unlock(&gate);
+	while (n_order < n)
+		loop_turn(loop, true);
+	for (i = 0; i < n; i++) {
+		b = order[i] == 'b' ? i : b;
+		c = order[i] == 'c' ? i : c;
+	}
+	/* two at the gate, one of him who is in front, and a place lost where
+	 * the two threads are not in step */
+	assert_true(b <= 4 && c <= 5);
+}
+
+static void
+nobody_takes_all_places(void **state)
+{
+	static struct item items[WORK_WAITING_MAX];
+	struct item other = { 0 };
+	int i, taken = 0;
+
+	(void)state;
+	pthread_mutex_lock(&gate);
+	for (i = 0; i < WORK_WAITING_MAX; i++) {
+		items[i].work = (struct work){ .run = run_gate, .done = done,
+		    .who = "192.0.2.1" };
+		taken += work_submit(pool, &items[i].work) == 0;
+	}
+	assert_in_range(taken, WORK_WAITING_ONE,
+	    WORK_WAITING_ONE + WORK_THREADS);
+	other.work = (struct work){ .run = run_gate, .done = done,
+	    .who = "192.0.2.2" };
+	assert_int_equal(work_submit(pool, &other.work), 0);
+	pthread_mutex_unlock(&gate);
+	work_pool_free(&pool);
+	assert_int_equal(other.done, 1);
+}
+
 /* ---- passwords ---- */
 
 static int answers;
@@ -139,7 +204,7 @@ check(const char *hash, bool known, const char *password)
 	    .text = (char *)(uintptr_t)hash };
 
 	answers = 0;
-	assert_non_null(login_check_new(pool, &secret, known,
+	assert_non_null(login_check_new(pool, "192.0.2.1", &secret, known,
 	    slice_cstr(password), on_checked, NULL));
 	assert_int_equal(answers, 0);
 	while (answers == 0)
@@ -161,8 +226,8 @@ a_password_is_checked_beside_the_loop(void **state)
 	assert_false(check(hash, false, "pencil"));
 	/* nobody waits any more */
 	answers = 0;
-	c = login_check_new(pool, &secret, true, SLICE_LIT("pencil"),
-	    on_checked, NULL);
+	c = login_check_new(pool, "192.0.2.1", &secret, true,
+	    SLICE_LIT("pencil"), on_checked, NULL);
 	login_check_drop(&c);
 	assert_null(c);
 	assert_true(check(hash, true, "pencil"));
@@ -178,6 +243,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(it_runs_in_a_thread_and_ends_in_the_loop),
 		T(too_much_is_not_taken_and_nothing_is_lost_at_the_end),
+		T(those_who_wait_take_turns),
+		T(nobody_takes_all_places),
 		T(a_password_is_checked_beside_the_loop),
 	};
 

@@ -145,6 +145,8 @@ what_is_no_line_is_told(void **state)
 		{ ":$1$x$y:a\n", "/people:1: the name is empty" },
 		{ "joe:$1$x$y:a\nann:topsecret:a\n", "/people:2: what stands "
 		    "between" },
+		{ "joe:$1$x$y:a\nann:$6$rounds=999999999$topsecret$x:a\n",
+		    "/people:2: the hash takes too long to check" },
 		{ "joe:$1$x$y:a\njoe:$1$x$y:a\n", "login `joe` is defined "
 		    "already, in /people:1" },
 		{ "joe:$1$x$y:nosuch\n", "there is no account `nosuch`" },
