@@ -15,6 +15,7 @@
 #include "auth/sasl_library.h"
 #include "auth/secret_source.h"
 #include "auth/throttle.h"
+#include "auth/unbound.h"
 #include "auth/token_server.h"
 #include "auth/work.h"
 #include "base/clock.h"
@@ -50,6 +51,7 @@ auth_new(struct loop *loop, int fd)
 	a->throttle = auth_throttle_new();
 	a->secrets = secret_source_new();
 	a->work = work_pool_new(loop);
+	a->unbound = unbound_new();
 	a->servers = token_servers_new(a);
 	TAILQ_INIT(&a->peers);
 	TAILQ_INIT(&a->oauth_calls);
@@ -85,6 +87,7 @@ auth_free(struct auth **ap)
 		peer_free(TAILQ_FIRST(&a->peers));
 	kerberos_free_all(a);
 	work_pool_free(&a->work);
+	unbound_free(&a->unbound);
 	token_servers_free(&a->servers);
 	auth_tokens_free(a);
 	secret_source_free(&a->secrets);

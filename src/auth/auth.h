@@ -28,6 +28,7 @@ struct token_servers;
 struct resolver;
 struct secret_source;
 struct throttle;
+struct unbound;
 struct work_pool;
 
 struct auth_peer {
@@ -47,6 +48,7 @@ struct auth {
 	struct secret_source *secrets;	/* those that come from commands */
 	struct logins *logins;
 	struct work_pool *work;		/* what takes long */
+	struct unbound *unbound;	/* next hops' channel bindings */
 	struct http_client *http;	/* NULL, all three: no transport has */
 	struct resolver *resolver;	/* `oauth2` */
 	struct oauth *oauth;

@@ -12,6 +12,7 @@
 #include "auth/sasl_client.h"
 #include "auth/secret_source.h"
 #include "auth/token_exchange.h"
+#include "auth/unbound.h"
 #include "auth/work.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -35,6 +36,9 @@ struct credential {
 	struct secret_wait wait;
 	struct sasl_client *sasl;	/* NULL too while it is in a thread */
 	struct hard_step *hard;
+	bool may_unbind;		/* unbound_allowed() */
+	bool challenged;		/* the server has taken the first
+					 * message */
 };
 
 static void
@@ -63,6 +67,23 @@ give_up(struct auth_exchange *x, enum auth_state state, const char *why)
 	auth_exchange_free(&x);
 }
 
+/* The server has said no in SASL's own words. */
+static void
+refused(struct credential *c)
+{
+	struct auth_exchange *x = c->x;
+	char *text = mem_printf("AUTH: %s", sasl_client_why(c->sasl));
+	struct auth_answer a = { .state = AUTH_REFUSED, .text = text,
+	    .again = c->may_unbind && sasl_client_unbound(c->sasl) };
+
+	if (a.again)
+		unbound_add(x->peer->owner->unbound, c->t->name, c->host,
+		    c->binding_type);
+	auth_answer_send(x->peer, MSG_CRED_STEP, x->ref, &a);
+	free(text);
+	auth_exchange_free(&x);
+}
+
 static void hard(struct credential *c);
 
 static void
@@ -84,7 +105,7 @@ taken(struct credential *c, enum sasl_client_result r, bool has_data,
 		hard(c);
 		return;
 	case SASL_CLIENT_REFUSED:
-		give_up(x, AUTH_REFUSED, sasl_client_why(c->sasl));
+		refused(c);
 		return;
 	case SASL_CLIENT_BROKEN:
 	case SASL_CLIENT_FAILED:
@@ -94,6 +115,7 @@ taken(struct credential *c, enum sasl_client_result r, bool has_data,
 	if (c->choice.mechanism != NULL)	/* told once */
 		a.mechanism = c->choice.mechanism->name;
 	c->choice.mechanism = NULL;
+	a.again = c->may_unbind && !c->challenged;
 	auth_answer_send(x->peer, MSG_CRED_STEP, x->ref, &a);
 	loop_timer_set(x->peer->owner->loop, &x->timer, AUTH_EXCHANGE_MS);
 }
@@ -241,7 +263,9 @@ choose(struct auth_peer *p, const struct conf_transport *t,
 		.allowed = &t->auth_mechanisms,
 		.offered = slice_cstr(m->mechanisms),
 		.secure = m->secure,
-		.binding = m->binding.type != NULL && m->binding.data.n > 0,
+		.binding = m->binding.type != NULL &&
+		    m->binding.data.n > 0 &&
+		    !unbound_has(p->owner->unbound, t->name, m->host),
 		.has = sasl_client_has,
 	};
 	struct choice choice;
@@ -258,6 +282,7 @@ choose(struct auth_peer *p, const struct conf_transport *t,
 		return;
 	}
 	c->choice = choice;
+	c->may_unbind = unbound_allowed(&in, &choice);
 	if (choice.mechanism->kind == HOLDS_PASSWORD &&
 	    t->password.kind == SECRET_COMMAND)
 		secret_get(p->owner->secrets, p->owner->base.monitor, false,
@@ -315,6 +340,7 @@ next(struct auth_peer *p, const struct msg_cred *m, uint64_t ref)
 		return;
 	}
 	x->ref = ref;
+	c->challenged = true;
 	take(c, m->data);
 }
 
@@ -332,6 +358,10 @@ over(struct auth_peer *p, uint64_t session, uint16_t type)
 		kerberos_exchange_over(x, type);
 	if (c != NULL && type == MSG_CRED_REFUSED && c->t->password.kind == SECRET_COMMAND)
 		secret_forget(p->owner->secrets, false, c->t->name);
+	if (c != NULL && type == MSG_CRED_REFUSED && c->may_unbind &&
+	    !c->challenged)
+		unbound_add(p->owner->unbound, c->t->name, c->host,
+		    c->binding_type);
 	auth_exchange_free(&x);
 }
 

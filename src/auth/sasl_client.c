@@ -267,3 +267,9 @@ sasl_client_why(const struct sasl_client *c)
 {
 	return c->why;
 }
+
+bool
+sasl_client_unbound(const struct sasl_client *c)
+{
+	return c->scram != NULL && scram_client_unbound(c->scram);
+}

@@ -48,6 +48,9 @@ enum sasl_client_result sasl_client_worked(struct sasl_client *c,
 /* After one of the last three: what it was, for the log. */
 const char *sasl_client_why(const struct sasl_client *c);
 
+/* After REFUSED: for the type of the channel binding, says the server. */
+bool sasl_client_unbound(const struct sasl_client *c);
+
 /* Is it on this machine? */
 bool sasl_client_has(const struct mechanism *m);
 

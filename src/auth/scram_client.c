@@ -32,6 +32,7 @@ struct scram_client {
 	bool derived;			/* OpenSSL could */
 	int step;
 	const char *why;
+	bool unbound;			/* it says that */
 };
 
 struct scram_client *
@@ -102,32 +103,38 @@ refused(struct scram_client *c, const char *why)
 }
 
 /* Error names of RFC 5802 7 that mean something to people. */
-static const char *
-error_text(struct slice name)
+static enum scram_client_result
+server_error(struct scram_client *c, struct slice name)
 {
 	static const struct {
 		const char *name, *text;
+		bool unbound;
 	} known[] = {
-		{ "invalid-proof", "the server says: wrong password" },
-		{ "unknown-user", "the server says: unknown user" },
+		{ "invalid-proof", "the server says: wrong password",
+		    false },
+		{ "unknown-user", "the server says: unknown user",
+		    false },
 		{ "channel-bindings-dont-match", "the server sees another "
-		    "TLS session than we do: something stands between" },
+		    "TLS session than we do: something stands between", false },
 		{ "server-does-support-channel-binding", "the server can "
 		    "bind the login to TLS, but did not offer it: something "
-		    "stands between" },
+		    "stands between", false },
 		{ "channel-binding-not-supported", "the server cannot bind "
 		    "the login to TLS; `auth-mechanisms` can name one "
-		    "without -PLUS" },
+		    "without -PLUS", true },
 		{ "unsupported-channel-binding-type", "the server wants "
 		    "another channel binding; `auth-mechanisms` can name a "
-		    "mechanism without -PLUS" },
+		    "mechanism without -PLUS", true },
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (slice_eq_cstr(name, known[i].name))
-			return known[i].text;
-	return "the server reports an error";
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!slice_eq_cstr(name, known[i].name))
+			continue;
+		c->unbound = known[i].unbound;
+		return refused(c, known[i].text);
+	}
+	return refused(c, "the server reports an error");
 }
 
 /* r=, s=, i=, in this order; extensions behind them mean nothing to us. */
@@ -139,7 +146,7 @@ server_first(struct scram_client *c, struct slice in)
 
 	ours = slice_of(c->first.p + c->nonce_at, c->nonce_n);
 	if (scram_attribute(&s, 'e', &value))
-		return refused(c, error_text(value));
+		return server_error(c, value);
 	if (!scram_attribute(&s, 'r', &nonce) ||
 	    !scram_attribute(&s, 's', &salt) ||
 	    !scram_attribute(&s, 'i', &count))
@@ -202,7 +209,7 @@ server_final(struct scram_client *c, struct slice in)
 	size_t n;
 
 	if (scram_attribute(&s, 'e', &value))
-		return refused(c, error_text(value));
+		return server_error(c, value);
 	if (!scram_attribute(&s, 'v', &value) ||
 	    scram_octets(value, got, sizeof(got), &n) < 0 ||
 	    n != c->hash->size)
@@ -247,4 +254,10 @@ const char *
 scram_client_why(const struct scram_client *c)
 {
 	return c->why;
+}
+
+bool
+scram_client_unbound(const struct scram_client *c)
+{
+	return c->unbound;
 }

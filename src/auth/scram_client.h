@@ -31,6 +31,8 @@ enum scram_client_result scram_client_take(struct scram_client *c,
 void scram_client_work(struct scram_client *c);
 enum scram_client_result scram_client_worked(struct scram_client *c,
     struct slice *out);
+/* After REFUSED: the server says that it does not do this channel binding. */
+bool scram_client_unbound(const struct scram_client *c);
 /* After one of the last three: what was wrong, for the log. */
 const char *scram_client_why(const struct scram_client *c);
 

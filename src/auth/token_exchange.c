@@ -26,6 +26,7 @@ struct token_exchange {
 	char *host;
 	uint64_t generation;		/* 0: no token was shown */
 	bool said;			/* the server's error came already */
+	bool again;			/* refused, another token may do */
 };
 
 static void
@@ -65,6 +66,7 @@ show(struct token_exchange *t, const struct oauth_token *token)
 	    .mechanism = t->mechanism->name, .again = token->again };
 
 	t->generation = token->generation;
+	t->again = token->again;
 	oauth_sasl_first(is_bearer(t), token->user, token->token, t->host,
 	    tr->n_hosts == 1 ? tr->hosts[0].port : 0, &out);
 	a.data = strbuf_slice(&out);
@@ -133,7 +135,8 @@ token_exchange_next(struct auth_exchange *x, const struct msg_cred *m,
 {
 	struct token_exchange *t = x->state;
 	struct strbuf out = STRBUF_INIT, said = STRBUF_INIT;
-	struct auth_answer a = { .state = AUTH_CONTINUE, .has_data = true };
+	struct auth_answer a = { .state = AUTH_CONTINUE, .has_data = true,
+	    .again = t->again };
 
 	x->ref = ref;
 	if (t->generation == 0 || t->said) {

@@ -163,15 +163,15 @@ static void
 on_step(struct smtp_client *c, const struct msg_auth_step *m)
 {
 	bool first = c->sasl.steps++ == 0;
-	enum smtp_client_end why = SMTP_END_CREDENTIAL;
+	enum smtp_client_end why = m->again ? SMTP_END_TOKEN :
+	    SMTP_END_CREDENTIAL;
 	const char *text = m->text != NULL ? m->text : "no usable credential";
 
 	switch ((enum auth_state)m->state) {
 	case AUTH_CONTINUE:
 	case AUTH_OK:
 		c->sasl.done = m->state == AUTH_OK;
-		if (first)
-			c->sasl.again = m->again;
+		c->sasl.again = m->again;
 		if (!first)
 			send_response(c, m);
 		else if (is_mechanism(m->mechanism))

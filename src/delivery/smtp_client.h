@@ -65,8 +65,9 @@ enum smtp_client_end {
 				 * demands */
 	SMTP_END_TLS,		/* the same, and without TLS it may work */
 	SMTP_END_CREDENTIAL,	/* login refused or not possible */
-	SMTP_END_TOKEN,		/* the token was refused; another session gets
-				 * a new one */
+	SMTP_END_TOKEN,		/* the token was refused, or the channel
+				 * binding; another session gets a new one, or
+				 * goes without */
 	SMTP_END_FULL,		/* the server takes no more connections of
 				 * ours; left is a job that heard so at MAIL,
 				 * NULL: it was not ready yet */

@@ -455,8 +455,8 @@ struct msg_auth_step {
 	struct slice data;	/* challenge or response, raw; borrowed */
 	char *login;		/* OK, listener: the login's name */
 	char *text;		/* why not, for the log; no secrets */
-	bool again;		/* CRED: where this is refused, a new session
-				 * gets something else */
+	bool again;		/* CRED: where this is refused, or was by us, a
+				 * new session gets something else */
 };
 void msg_auth_step_encode(struct strbuf *b, const struct msg_auth_step *m);
 int msg_auth_step_decode(struct slice s, struct msg_auth_step *m);

@@ -186,6 +186,8 @@ expect_step(struct answer a, uint8_t state, const char *data)
 	msg_auth_step_clear(&a.step);
 }
 
+const char *channel_binding;
+
 struct answer
 credential(uint64_t number, const char *transport, const char *mechanisms,
     bool secure, const char *challenge)
@@ -197,6 +199,10 @@ credential(uint64_t number, const char *transport, const char *mechanisms,
 		.secure = secure, .data = slice_cstr(challenge) };
 	struct strbuf b = STRBUF_INIT;
 
+	if (channel_binding != NULL && mechanisms != NULL) {
+		m.binding.type = (char *)(uintptr_t)channel_binding;
+		m.binding.data = SLICE_LIT("0123456789abcdef");
+	}
 	msg_cred_encode(&b, &m);
 	return ask(delivery,
 	    mechanisms != NULL ? MSG_CRED_START : MSG_CRED_NEXT, &b);

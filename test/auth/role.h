@@ -29,7 +29,9 @@ struct answer {
  * nothing came. */
 struct answer log_in(uint64_t number, const char *mechanism, const void *data,
     size_t n);
-/* One step of our own login; mechanisms NULL: the next one. */
+/* One step of our own login; mechanisms NULL: the next one.  The session has
+ * a channel binding where channel_binding says its type. */
+extern const char *channel_binding;
 struct answer credential(uint64_t number, const char *transport,
     const char *mechanisms, bool secure, const char *challenge);
 void drop(uint64_t number, uint16_t type);
