@@ -76,7 +76,7 @@ class Row:
 
 @functools.cache
 def tables():
-    """{context: its rows}, {name: [(choice, now)]}, [features that are not there yet] of src/conf."""
+    """{context: its rows}, {name: [(choice, now)]} of src/conf."""
     rows, names, choices = {}, {}, {}
     for path in sorted((SRC / "src/conf").glob("*.c")):
         text = path.read_text()
@@ -89,14 +89,13 @@ def tables():
             choices[path.name, var] = choices[var] = [(n, w == "NOW") for n, w in re.findall(r'\{ "([^"]+)",[^{}]*?(NOW|LATER) \}', body)]
     text = (SRC / "src/conf/directives.c").read_text()
     contexts = {ctx: names[table] for ctx, table in re.findall(r"\[(CTX_\w+)\] = &(conf_table_\w+)", text)}
-    features = [n for n, when in re.findall(r'\[FEATURE_\w+\] =\s*\{ "([^"]+)",\s*(NOW|LATER) \}', text) if when == "LATER"]
-    assert len(contexts) == len(names) > 5 and "FEATURE_" in text
-    return contexts, choices, features
+    assert len(contexts) == len(names) > 5
+    return contexts, choices
 
 
 def reached():
     """Contexts whose blocks can be written."""
-    contexts, _, _ = tables()
+    contexts, _ = tables()
     seen, todo = set(), ["CTX_GLOBAL"]
     while todo:
         ctx = todo.pop()
@@ -140,7 +139,7 @@ def test_statement_is_in_the_section_of_its_block(ctx):
 
 
 def test_what_is_not_supported_yet_is_listed_and_nothing_else():
-    contexts, choices, features = tables()
+    contexts, choices = tables()
     listed, wanted = not_yet(), {}
     for ctx in reached():
         names = {r.name for r in contexts[ctx] if not r.now}
@@ -149,11 +148,6 @@ def test_what_is_not_supported_yet_is_listed_and_nothing_else():
                 names |= {f"{r.name} {c}" for c, now in choices[r.choices] if not now}
         if names:
             wanted[place_of(ctx)] = names
-    for f in features:
-        if f == "direct":
-            wanted.setdefault("route", set()).add("via direct")
-        else:
-            wanted["listen" if f.startswith("certificate") else "transport"].add(f)
     # tls-verify takes its choices by a setter of its own
     if ("dane", False) in choices["transport.c", "verify_choices"]:
         wanted["transport"].add("tls-verify dane")

@@ -1,7 +1,6 @@
 /*
- * relayctl's `oauth` commands (auth): the same lines of JSON as queue's
- * control socket (queue/control_private.h), ended by {"end":...}.  A caller
- * that goes away ends what he has begun.
+ * relayctl's `oauth` commands (auth), answered as queue's control socket does
+ * (ipc/answer.h).  A caller that goes away ends what he has begun.
  */
 #include "auth/oauth_call.h"
 
@@ -19,6 +18,7 @@
 #include "base/json_writer.h"
 #include "base/mem.h"
 #include "io/conn.h"
+#include "ipc/answer.h"
 #include "ipc/msg.h"
 
 enum { CTL_OK = 0, CTL_NONE = 1, CTL_USAGE = 64 };
@@ -43,7 +43,6 @@ struct oauth_call {
 static void
 say(struct oauth_call *c)
 {
-	strbuf_putc(&c->out, '\n');
 	conn_write(c->conn, c->out.p, c->out.n);
 	strbuf_wipe(&c->out);
 }
@@ -51,18 +50,13 @@ say(struct oauth_call *c)
 static struct json_writer
 item(struct oauth_call *c)
 {
-	struct json_writer w = json_to(&c->out);
-
-	json_object(&w, NULL);
-	json_object(&w, "item");
-	return w;
+	return answer_item(&c->out);
 }
 
 static void
 item_end(struct oauth_call *c, struct json_writer *w)
 {
-	json_close_object(w);
-	json_close_object(w);
+	answer_item_end(&c->out, w);
 	say(c);
 }
 
@@ -82,19 +76,11 @@ call_free(struct oauth_call *c)
 static void
 end(struct oauth_call *c, int status, const char *fmt, ...)
 {
-	struct json_writer w = json_to(&c->out);
-	char text[1200];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	answer_end(&c->out, status, fmt, ap);
 	va_end(ap);
-	json_object(&w, NULL);
-	json_object(&w, "end");
-	json_number(&w, "status", (uint64_t)status);
-	json_text(&w, "text", text);
-	json_close_object(&w);
-	json_close_object(&w);
 	say(c);
 	conn_close(&c->conn);
 	call_free(c);

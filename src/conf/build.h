@@ -168,7 +168,6 @@ void oauth2_finish(struct build *b, const struct conf_stmt *s,
     struct conf_transport *t);
 void kerberos_finish(struct build *b, const struct conf_stmt *s,
     struct conf_transport *t);
-bool transport_is_network(const struct conf_transport *t);
 /* The transport `direct` that is always there. */
 void transport_built_in(struct build *b);
 void global_defaults(struct build *b);

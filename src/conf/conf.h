@@ -397,6 +397,8 @@ unsigned conf_mechanism_uses(const char *mechanism);
 /* Index of a transport or account by name; SIZE_MAX: none. */
 size_t conf_transport_find(const struct conf *conf, const char *name);
 size_t conf_account_find(const struct conf *conf, const char *name);
+/* Does it connect to servers? */
+bool conf_transport_is_network(const struct conf_transport *t);
 /* The longest matching client block of an address, or NULL. */
 const struct conf_client *conf_client_of(const struct conf *conf, bool v6,
     const unsigned char *addr);

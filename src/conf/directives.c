@@ -1,17 +1,7 @@
-/* Finding directives in their tables, and the parts of directives that have
- * a column of their own. */
+/* Finding directives in their tables. */
 #include "conf/directives.h"
 
 #include <string.h>
-
-/* Lifting one is a change of one word. */
-static const struct {
-	const char *name;
-	enum conf_when when;
-} features[FEATURE_COUNT] = {
-	[FEATURE_VIA_DIRECT] =		{ "direct",		NOW },
-	[FEATURE_SMARTHOST_MX] =	{ "smarthost mx",	NOW },
-};
 
 const struct conf_choice conf_choices_min_tls[] = {
 	{ "1.0", 0x0301, NOW },
@@ -53,14 +43,12 @@ conf_directive_find(enum conf_context ctx, const char *name)
 	return NULL;
 }
 
-enum conf_when
-conf_feature_when(enum conf_feature f)
+const struct conf_directive *
+conf_directive_known(enum conf_context ctx, const char *name)
 {
-	return features[f].when;
-}
+	const struct conf_directive *d = conf_directive_find(ctx, name);
 
-const char *
-conf_feature_name(enum conf_feature f)
-{
-	return features[f].name;
+	if (d == NULL && ctx == CTX_ACCOUNT)
+		d = conf_directive_find(CTX_TRANSPORT, name);
+	return d;
 }

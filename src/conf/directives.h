@@ -101,19 +101,13 @@ struct conf_table {
 	size_t n;
 };
 
-/* A part of a directive that has its own column NOW or LATER. */
-enum conf_feature {
-	FEATURE_VIA_DIRECT,		/* the built-in transport `direct` */
-	FEATURE_SMARTHOST_MX,
-	FEATURE_COUNT
-};
-
 const struct conf_table *conf_table_of(enum conf_context ctx);
 /* A row by name, or NULL. */
 const struct conf_directive *conf_directive_find(enum conf_context ctx,
     const char *name);
-enum conf_when conf_feature_when(enum conf_feature f);
-const char *conf_feature_name(enum conf_feature f);
+/* The same; in an account those of its own transport, too. */
+const struct conf_directive *conf_directive_known(enum conf_context ctx,
+    const char *name);
 
 /* One table each, in the file of its subject. */
 extern const struct conf_table conf_table_global, conf_table_listen,

@@ -70,7 +70,7 @@ dump_resolved(struct strbuf *out, const struct conf_transport *t,
 	};
 	size_t i;
 
-	if (!transport_is_network(t))
+	if (!conf_transport_is_network(t))
 		return;
 	for (i = 0; i < t->n_hosts; i++) {
 		indent(out, depth);

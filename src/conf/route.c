@@ -43,9 +43,6 @@ add_via(struct build *b, const struct conf_stmt *s, const struct conf_word *w,
 		    VIA_MAX);
 		return;
 	}
-	if (strcmp(w->s, "direct") == 0 && build_is_main(b) &&
-	    conf_feature_when(FEATURE_VIA_DIRECT) == LATER)
-		build_error(b, s, w, "route via direct: not supported yet");
 	build_ref(b, s, w, REF_TRANSPORT, &r->via_index[r->via.n]);
 	value_add_word(b, &r->via, w->s);
 }

@@ -172,11 +172,6 @@ set_smarthost(struct build *b, void *obj, const struct conf_stmt *s,
 		set_hosts(b, s, t);
 		return;
 	}
-	if (conf_feature_when(FEATURE_SMARTHOST_MX) == LATER) {
-		build_error(b, s, NULL, "%s: not supported yet",
-		    conf_feature_name(FEATURE_SMARTHOST_MX));
-		return;
-	}
 	memset(&host, 0, sizeof(host));
 	host.mx = true;
 	if ((host.name = value_host(b, s, &s->w[2])) != NULL)

@@ -7,7 +7,7 @@
 #include "conf/provider.h"
 
 bool
-transport_is_network(const struct conf_transport *t)
+conf_transport_is_network(const struct conf_transport *t)
 {
 	return t->kind == TRANSPORT_DIRECT ||
 	    t->kind == TRANSPORT_SMARTHOST ||
@@ -108,7 +108,7 @@ check_idle(struct build *b, const struct conf_stmt *s,
 	for (i = 0; i < s->n_kids; i++) {
 		d = conf_directive_find(CTX_TRANSPORT, s->kids[i].w[0].s);
 		if (d != NULL && (d->flags & NETWORK) != 0 &&
-		    !transport_is_network(t))
+		    !conf_transport_is_network(t))
 			build_warning(b, &s->kids[i], "`%s` means nothing to "
 			    "a transport that does not use the network",
 			    d->name);
@@ -196,7 +196,7 @@ transport_finish(struct build *b, const struct conf_stmt *s,
 	kerberos_finish(b, s, t);
 	if (!build_is_main(b) || !t->kind_set)
 		return;
-	if (transport_is_network(t))
+	if (conf_transport_is_network(t))
 		check_credential(b, s, t);
 	check_idle(b, s, t);
 	if (t->ipv4 == SWITCH_OFF && t->ipv6 == SWITCH_OFF)

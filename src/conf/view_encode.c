@@ -230,17 +230,6 @@ put_arguments(struct encoder *en, const struct conf_stmt *s,
 	}
 }
 
-/* An account holds statements of two tables. */
-static const struct conf_directive *
-find_row(enum conf_context ctx, const char *name)
-{
-	const struct conf_directive *d = conf_directive_find(ctx, name);
-
-	if (d == NULL && ctx == CTX_ACCOUNT)
-		d = conf_directive_find(CTX_TRANSPORT, name);
-	return d;
-}
-
 /* ---- login-file ---- */
 
 static void
@@ -400,13 +389,13 @@ put_block(struct encoder *en, const struct conf_stmt *s,
 	size_t i, n = 0;
 
 	for (i = 0; i < s->n_kids; i++)
-		if (sight_of(en, find_row(ctx, s->kids[i].w[0].s)) != UNSEEN)
+		if (sight_of(en, conf_directive_known(ctx, s->kids[i].w[0].s)) != UNSEEN)
 			n++;
 	if (ctx == CTX_GLOBAL)
 		n += en->n_logins;
 	put_u32(en, n);
 	for (i = 0; i < s->n_kids; i++) {
-		d = find_row(ctx, s->kids[i].w[0].s);
+		d = conf_directive_known(ctx, s->kids[i].w[0].s);
 		if ((sight = sight_of(en, d)) == UNSEEN)
 			continue;
 		if (put_statement(en, &s->kids[i], d,

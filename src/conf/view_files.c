@@ -91,17 +91,6 @@ walk_statement(const struct file_walk *k, const struct conf_stmt *s,
 	}
 }
 
-/* An account holds statements of two tables. */
-static const struct conf_directive *
-find_row(enum conf_context ctx, const char *name)
-{
-	const struct conf_directive *d = conf_directive_find(ctx, name);
-
-	if (d == NULL && ctx == CTX_ACCOUNT)
-		d = conf_directive_find(CTX_TRANSPORT, name);
-	return d;
-}
-
 static void
 walk_block(const struct file_walk *k, const struct conf_stmt *s,
     enum conf_context ctx)
@@ -110,7 +99,7 @@ walk_block(const struct file_walk *k, const struct conf_stmt *s,
 	size_t i;
 
 	for (i = 0; i < s->n_kids; i++) {
-		d = find_row(ctx, s->kids[i].w[0].s);
+		d = conf_directive_known(ctx, s->kids[i].w[0].s);
 		if (d == NULL)
 			continue;
 		walk_statement(k, &s->kids[i], d);

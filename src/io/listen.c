@@ -132,12 +132,6 @@ listen_resume(struct listen *s)
 		loop_fd_want(&s->fd, LOOP_READ);
 }
 
-int
-listen_fd(const struct listen *s)
-{
-	return s->fd.fd;
-}
-
 void
 listen_free(struct listen **sp)
 {

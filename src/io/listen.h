@@ -19,7 +19,6 @@ struct listen *listen_new(struct loop *l, int fd, listen_cb *cb, void *arg);
 /* Leaves new connections in the kernel's queue, and takes them again. */
 void listen_pause(struct listen *s);
 void listen_resume(struct listen *s);
-int listen_fd(const struct listen *s);
 /* Closes the descriptor; may be called inside the callback. */
 void listen_free(struct listen **s);
 

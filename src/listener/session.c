@@ -43,12 +43,6 @@ static const struct {
 	[ST_CLOSED] = { "closed", NULL, 0 },
 };
 
-const char *
-session_state_name(enum session_state state)
-{
-	return states[state].name;
-}
-
 void
 session_set_state(struct session *s, enum session_state state)
 {

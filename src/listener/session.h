@@ -127,7 +127,6 @@ void session_end(struct session *s, const char *why);
 void session_abort(struct session *s, const char *why);
 /* The one place where the state changes. */
 void session_set_state(struct session *s, enum session_state state);
-const char *session_state_name(enum session_state state);
 /* Verbs that are in order now, as bits (1 << SMTP_MAIL). */
 unsigned session_verbs(const struct session *s);
 /* Goes on with what the client has sent, as far as the state allows. */

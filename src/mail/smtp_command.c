@@ -39,18 +39,18 @@ smtp_verb_name(enum smtp_verb verb)
 	return verbs[verb].name;
 }
 
-static int
-refuse(struct smtp_refusal *no, int code, struct mail_status status,
+int
+smtp_refuse(struct smtp_refusal *no, int code, struct mail_status status,
     const char *text)
 {
 	*no = (struct smtp_refusal){ code, status, text };
 	return -1;
 }
 
-static int
-refuse_syntax(struct smtp_refusal *no, const char *text)
+int
+smtp_refuse_syntax(struct smtp_refusal *no, const char *text)
 {
-	return refuse(no, 501, MAIL_STATUS(5, 5, 4), text);
+	return smtp_refuse(no, 501, MAIL_STATUS(5, 5, 4), text);
 }
 
 static enum smtp_verb
@@ -94,9 +94,9 @@ smtp_command_check(const struct smtp_command *c, struct smtp_refusal *no)
 	enum arg_rule rule = verbs[c->verb].rule;
 
 	if (rule == ARG_NONE && c->arg.n > 0)
-		return refuse_syntax(no, "No argument allowed");
+		return smtp_refuse_syntax(no, "No argument allowed");
 	if (rule == ARG_NEEDED && c->arg.n == 0)
-		return refuse_syntax(no, "Argument required");
+		return smtp_refuse_syntax(no, "Argument required");
 	return 0;
 }
 
@@ -107,14 +107,14 @@ smtp_hello_parse(struct slice arg, struct slice *name,
 	struct slice word;
 
 	if (!slice_word(&arg, &word))
-		return refuse_syntax(no, "Host name required");
+		return smtp_refuse_syntax(no, "Host name required");
 	if (word.n > HELLO_MAX)
-		return refuse_syntax(no, "Host name too long");
+		return smtp_refuse_syntax(no, "Host name too long");
 	for (size_t i = 0; i < word.n; i++) {
 		unsigned char c = (unsigned char)word.p[i];
 
 		if (c <= ' ' || c == 127)
-			return refuse_syntax(no, "Invalid host name");
+			return smtp_refuse_syntax(no, "Invalid host name");
 	}
 	*name = word;
 	return 0;
@@ -130,11 +130,11 @@ smtp_bdat_parse(struct slice arg, struct smtp_bdat *out,
 
 	/* RFC 3030 allows 20 digits; more octets than this are no chunk. */
 	if (!slice_word(&rest, &word) || !num_u64(word, INT64_MAX, &size))
-		return refuse_syntax(no, "Syntax: BDAT size [LAST]");
+		return smtp_refuse_syntax(no, "Syntax: BDAT size [LAST]");
 	if (slice_word(&rest, &word)) {
 		last = slice_eq_case_cstr(word, "LAST");
 		if (!last || slice_trim(rest).n > 0)
-			return refuse_syntax(no, "Syntax: BDAT size [LAST]");
+			return smtp_refuse_syntax(no, "Syntax: BDAT size [LAST]");
 	}
 	*out = (struct smtp_bdat){ size, last };
 	return 0;
@@ -148,19 +148,19 @@ smtp_auth_parse(struct slice arg, struct smtp_auth *out,
 	struct slice rest = arg;
 
 	if (!slice_word(&rest, &auth.mechanism))
-		return refuse_syntax(no, "Syntax: AUTH mechanism [response]");
+		return smtp_refuse_syntax(no, "Syntax: AUTH mechanism [response]");
 	for (size_t i = 0; i < auth.mechanism.n; i++) {
 		char c = auth.mechanism.p[i];
 
 		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
 		    (c >= '0' && c <= '9') || c == '-' || c == '_'))
-			return refuse_syntax(no, "Invalid mechanism name");
+			return smtp_refuse_syntax(no, "Invalid mechanism name");
 	}
 	auth.initial = slice_of(rest.p, 0);
 	if (slice_word(&rest, &auth.initial)) {
 		auth.has_initial = true;
 		if (slice_trim(rest).n > 0)
-			return refuse_syntax(no,
+			return smtp_refuse_syntax(no,
 			    "Syntax: AUTH mechanism [response]");
 	}
 	*out = auth;

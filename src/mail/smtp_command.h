@@ -32,6 +32,11 @@ struct smtp_refusal {
 	const char *text;
 };
 
+/* Fills it; -1, for the caller to return.  The second is 501 5.5.4. */
+int smtp_refuse(struct smtp_refusal *no, int code, struct mail_status status,
+    const char *text);
+int smtp_refuse_syntax(struct smtp_refusal *no, const char *text);
+
 /* line: without its end.  Never fails: what is no command is SMTP_UNKNOWN. */
 void smtp_command_parse(struct slice line, struct smtp_command *out);
 /* "MAIL"; for logs and counters. */

@@ -12,19 +12,6 @@
 #define ENVID_MAX 100			/* RFC 3461 4.4 */
 #define ORCPT_MAX 500			/* RFC 3461 4.2 */
 
-static int
-refuse(struct smtp_refusal *no, int code, struct mail_status status,
-    const char *text)
-{
-	*no = (struct smtp_refusal){ code, status, text };
-	return -1;
-}
-
-static int
-refuse_syntax(struct smtp_refusal *no, const char *text)
-{
-	return refuse(no, 501, MAIL_STATUS(5, 5, 4), text);
-}
 
 static int
 hex_digit(char c)
@@ -137,22 +124,22 @@ take_path(struct slice *arg, const char *keyword, bool utf8_ok,
 	size_t used;
 
 	if (!slice_starts_case(left, word))
-		return refuse_syntax(no, word.n == 4 ?
+		return smtp_refuse_syntax(no, word.n == 4 ?
 		    "Syntax: MAIL FROM:<address>" : "Syntax: RCPT TO:<address>");
 	left = slice_trim(slice_skip(left, word.n));
 	/* `FROM :<a@b>` is written by some old devices. */
 	if (left.n == 0 || left.p[0] != ':')
-		return refuse_syntax(no, "Colon expected");
+		return smtp_refuse_syntax(no, "Colon expected");
 	left = slice_trim(slice_skip(left, 1));
 	switch (mail_path_parse(left, path, utf8_ok, &used)) {
 	case MAIL_PATH_OK:
 		*arg = slice_skip(left, used);
 		return 0;
 	case MAIL_PATH_UTF8:
-		return refuse(no, 553, MAIL_STATUS(5, 6, 7),
+		return smtp_refuse(no, 553, MAIL_STATUS(5, 6, 7),
 		    "Address needs SMTPUTF8");
 	default:
-		return refuse(no, 501, bad_address, "Bad address syntax");
+		return smtp_refuse(no, 501, bad_address, "Bad address syntax");
 	}
 }
 
@@ -205,11 +192,11 @@ mail_param(struct smtp_mail *m, int which, struct slice value,
 	case P_SIZE:
 		m->has_size = true;
 		if (!take_size(value, &m->size))
-			return refuse_syntax(no, "Bad SIZE");
+			return smtp_refuse_syntax(no, "Bad SIZE");
 		return 0;
 	case P_BODY:
 		if (!take_body(value, accept, &m->body))
-			return refuse_syntax(no, "Bad BODY");
+			return smtp_refuse_syntax(no, "Bad BODY");
 		return 0;
 	case P_RET:
 		if (slice_eq_case_cstr(value, "FULL"))
@@ -217,18 +204,18 @@ mail_param(struct smtp_mail *m, int which, struct slice value,
 		else if (slice_eq_case_cstr(value, "HDRS"))
 			m->ret = MAIL_RET_HDRS;
 		else
-			return refuse_syntax(no, "Bad RET");
+			return smtp_refuse_syntax(no, "Bad RET");
 		return 0;
 	case P_ENVID:
 		if (value.n == 0 || value.n > ENVID_MAX ||
 		    mail_has_8bit(value) || !smtp_xtext_valid(value))
-			return refuse_syntax(no, "Bad ENVID");
+			return smtp_refuse_syntax(no, "Bad ENVID");
 		m->envid = value;
 		return 0;
 	case P_AUTH:
 		if (value.n == 0 || value.n > ORCPT_MAX ||
 		    mail_has_8bit(value) || !smtp_xtext_valid(value))
-			return refuse_syntax(no, "Bad AUTH");
+			return smtp_refuse_syntax(no, "Bad AUTH");
 		m->auth = value;
 		return 0;
 	default:
@@ -270,13 +257,13 @@ smtp_mail_parse(struct slice arg, unsigned accept, struct smtp_mail *out,
 		split_param(word, &name, &value, &has_value);
 		which = find_param(mail_params, P_MAIL_COUNT, name, accept);
 		if (which < 0)
-			return refuse(no, 555, MAIL_STATUS(5, 5, 4),
+			return smtp_refuse(no, 555, MAIL_STATUS(5, 5, 4),
 			    "Unknown parameter of MAIL");
 		if (seen & (1u << which))
-			return refuse_syntax(no, "Parameter given twice");
+			return smtp_refuse_syntax(no, "Parameter given twice");
 		seen |= 1u << which;
 		if (has_value == (which == P_SMTPUTF8))
-			return refuse_syntax(no, "Bad parameter of MAIL");
+			return smtp_refuse_syntax(no, "Bad parameter of MAIL");
 		if (mail_param(&m, which, value, accept, no) < 0)
 			return -1;
 	}
@@ -357,7 +344,7 @@ smtp_rcpt_parse(struct slice arg, unsigned accept, bool utf8_ok,
 	    no) < 0)
 		return -1;
 	if (r.path.whole.n == 0)
-		return refuse(no, 501, MAIL_STATUS(5, 1, 3),
+		return smtp_refuse(no, 501, MAIL_STATUS(5, 1, 3),
 		    "Recipient is empty");
 	while (slice_word(&arg, &word)) {
 		struct slice name, value;
@@ -367,16 +354,16 @@ smtp_rcpt_parse(struct slice arg, unsigned accept, bool utf8_ok,
 		split_param(word, &name, &value, &has_value);
 		which = find_param(rcpt_params, P_RCPT_COUNT, name, accept);
 		if (which < 0)
-			return refuse(no, 555, MAIL_STATUS(5, 5, 4),
+			return smtp_refuse(no, 555, MAIL_STATUS(5, 5, 4),
 			    "Unknown parameter of RCPT");
 		if (seen & (1u << which))
-			return refuse_syntax(no, "Parameter given twice");
+			return smtp_refuse_syntax(no, "Parameter given twice");
 		seen |= 1u << which;
 		if (which == P_NOTIFY && !take_notify(value, &r.notify))
-			return refuse_syntax(no, "Bad NOTIFY");
+			return smtp_refuse_syntax(no, "Bad NOTIFY");
 		if (which == P_ORCPT) {
 			if (!orcpt_valid(value))
-				return refuse_syntax(no, "Bad ORCPT");
+				return smtp_refuse_syntax(no, "Bad ORCPT");
 			r.orcpt = value;
 		}
 	}

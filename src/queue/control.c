@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/answer.h"
 #include "queue/control_private.h"
 
 #define CALLERS_MAX 200u
@@ -61,7 +62,6 @@ static const struct command commands[] = {
 static void
 caller_write(struct caller *cl)
 {
-	strbuf_putc(&cl->out, '\n');
 	if (cl->conn != NULL)
 		conn_write(cl->conn, cl->out.p, cl->out.n);
 	strbuf_clear(&cl->out);
@@ -70,18 +70,13 @@ caller_write(struct caller *cl)
 struct json_writer
 caller_item(struct caller *cl)
 {
-	struct json_writer w = json_to(&cl->out);
-
-	json_object(&w, NULL);
-	json_object(&w, "item");
-	return w;
+	return answer_item(&cl->out);
 }
 
 void
 caller_item_end(struct caller *cl, struct json_writer *w)
 {
-	json_close_object(w);
-	json_close_object(w);
+	answer_item_end(&cl->out, w);
 	caller_write(cl);
 }
 
@@ -93,6 +88,7 @@ caller_item_raw(struct caller *cl, struct slice json)
 	json_object(&w, NULL);
 	json_raw(&w, "item", json);
 	json_close_object(&w);
+	strbuf_putc(&cl->out, '\n');
 	caller_write(cl);
 }
 
@@ -106,6 +102,7 @@ caller_progress(struct caller *cl, uint64_t done)
 	json_number(&w, "done", done);
 	json_close_object(&w);
 	json_close_object(&w);
+	strbuf_putc(&cl->out, '\n');
 	caller_write(cl);
 }
 
@@ -117,6 +114,7 @@ caller_data(struct caller *cl, struct slice octets)
 	json_object(&w, NULL);
 	json_number(&w, "data", octets.n);
 	json_close_object(&w);
+	strbuf_putc(&cl->out, '\n');
 	caller_write(cl);
 	if (cl->conn != NULL)
 		conn_write(cl->conn, octets.p, octets.n);
@@ -125,19 +123,11 @@ caller_data(struct caller *cl, struct slice octets)
 enum step
 caller_end(struct caller *cl, int status, const char *fmt, ...)
 {
-	struct json_writer w = json_to(&cl->out);
 	va_list ap;
-	char text[600];
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	answer_end(&cl->out, status, fmt, ap);
 	va_end(ap);
-	json_object(&w, NULL);
-	json_object(&w, "end");
-	json_number(&w, "status", (uint64_t)status);
-	json_text(&w, "text", text);
-	json_close_object(&w);
-	json_close_object(&w);
 	caller_write(cl);
 	return STEP_END;
 }

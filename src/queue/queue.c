@@ -444,12 +444,6 @@ queue_set_control(struct queue *q, const struct queue_control *c, void *arg)
 	q->control_arg = arg;
 }
 
-struct loop *
-queue_loop(struct queue *q)
-{
-	return q->loop;
-}
-
 const struct conf *
 queue_conf(const struct queue *q)
 {

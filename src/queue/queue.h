@@ -42,7 +42,6 @@ struct queue_control {
 void queue_set_control(struct queue *q, const struct queue_control *c,
     void *arg);
 
-struct loop *queue_loop(struct queue *q);
 /* The configuration of now; do not keep it beyond the callback. */
 const struct conf *queue_conf(const struct queue *q);
 /* What monitor said of this process. */
@@ -61,8 +60,6 @@ bool queue_message_active(const struct queue *q, uint64_t id);
 /* "queued", "active", "deferred", "held", as commands.md has them. */
 const char *queue_message_status(const struct queue *q,
     const struct record *r);
-/* Wall ms at which the message will be given up. */
-uint64_t queue_message_expires(const struct queue *q, const struct record *r);
 /* Appends the object of commands.md (`message`). */
 void queue_message_json(const struct queue *q, const struct record *r,
     struct strbuf *out);

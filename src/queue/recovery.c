@@ -5,7 +5,7 @@
  * Run by queue, at its start.
  *
  * A lease that stands for nothing is removed; a record that cannot be read
- * goes to quarantine when its lease is met by the schedule.
+ * goes to quarantine.
  */
 #include <errno.h>
 
@@ -40,28 +40,6 @@ recover_message(struct message *m, const struct store_due *d)
 	return n;
 }
 
-static void
-recovered(void *arg, int code, const char *text)
-{
-	(void)arg;
-	if (code != 0)
-		log_msg(LL_ERROR, "recovery", "%s", text);
-}
-
-/* Its record cannot be read: the raw value is put aside. */
-static void
-recover_damaged(struct queue *q, const struct store_due *d,
-    const struct err *why)
-{
-	struct store_change *c = store_change_new(q->store);
-
-	line_id(LL_ERROR, "quarantined", d->id, why->text);
-	store_due_del(c, d->lane, d->time, d->id);
-	store_quarantine(c, d->id, d->lane & LINE_FRESH ? COUNT_QUEUED :
-	    COUNT_DEFERRED);
-	queue_commit(q, &c, false, NULL, recovered, q);
-}
-
 static bool
 recover_entry(struct queue *q, const struct store_due *d)
 {
@@ -70,12 +48,7 @@ recover_entry(struct queue *q, const struct store_due *d)
 	size_t n;
 
 	if (m == NULL) {
-		if (e.code == EILSEQ || e.code == ENOTSUP)
-			recover_damaged(q, d, &e);
-		else if (e.code == ENOENT)
-			queue_drop_due(q, d->lane, d->time, d->id);
-		else
-			line_id(LL_ERROR, "unreadable", d->id, e.text);
+		schedule_unreadable(q, d, &e);
 		return false;
 	}
 	n = recover_message(m, d);

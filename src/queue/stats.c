@@ -46,12 +46,6 @@ queue_message_status(const struct queue *q, const struct record *r)
 	}
 }
 
-uint64_t
-queue_message_expires(const struct queue *q, const struct record *r)
-{
-	return retry_expires(q, r);
-}
-
 void
 queue_message_trace(const struct queue *q, const struct record *r,
     struct strbuf *out)

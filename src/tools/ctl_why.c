@@ -35,14 +35,6 @@ tls_name(const struct conf_transport *t)
 	}
 }
 
-static bool
-by_network(const struct conf_transport *t)
-{
-	return t->kind == TRANSPORT_DIRECT ||
-	    t->kind == TRANSPORT_SMARTHOST ||
-	    t->kind == TRANSPORT_SUBMISSION || t->kind == TRANSPORT_LMTP;
-}
-
 /* What is held for logins there. */
 static const char *
 credential_of(const struct conf_transport *t)
@@ -66,8 +58,8 @@ write_hop(struct json_writer *w, const struct conf_transport *t)
 		json_text(w, "host", t != NULL ? t->lmtp_path : NULL);
 		json_null(w, "port");
 	}
-	json_text(w, "tls", t == NULL ? "opportunistic" : by_network(t) ?
-	    tls_name(t) : NULL);
+	json_text(w, "tls", t == NULL ? "opportunistic" :
+	    conf_transport_is_network(t) ? tls_name(t) : NULL);
 	json_text(w, "username", t != NULL ? t->username : NULL);
 	json_text(w, "credential", t != NULL ? credential_of(t) : NULL);
 }
