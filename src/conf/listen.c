@@ -4,6 +4,7 @@
 
 #include "conf/directives.h"
 #include "mail/pattern.h"
+#include "mail/scope.h"
 
 #define UNIX_PATH_MAX_LEN 107
 
@@ -103,29 +104,19 @@ const struct conf_table conf_table_client = {
 
 /* ---- who may relay ---- */
 
-static const struct conf_net local_nets[] = {
+static const struct conf_net loopback[] = {
 	{ false, { 127 }, 8 },
 	{ true, { [15] = 1 }, 128 },
-	{ false, { 10 }, 8 },
-	{ false, { 172, 16 }, 12 },
-	{ false, { 192, 168 }, 16 },
-	{ false, { 169, 254 }, 16 },
-	{ true, { 0xfc }, 7 },
-	{ true, { 0xfe, 0x80 }, 10 },
 };
-#define N_LOOPBACK 2		/* the first ones of them */
 
-/* Loopback, private, link-local: no stranger can be in it. */
+/* No stranger can be in it. */
 static bool
 net_is_local(const struct conf_net *net)
 {
-	size_t i;
+	enum mail_scope s = mail_scope_of_net(net->v6, net->addr, net->bits);
 
-	for (i = 0; i < sizeof(local_nets) / sizeof(local_nets[0]); i++)
-		if (net->bits >= local_nets[i].bits &&
-		    conf_net_match(&local_nets[i], net->v6, net->addr))
-			return true;
-	return false;
+	return s == MAIL_SCOPE_PRIVATE || s == MAIL_SCOPE_LINK ||
+	    s == MAIL_SCOPE_MACHINE;
 }
 
 static void
@@ -271,8 +262,8 @@ listen_finish(struct build *b, const struct conf_stmt *s,
 		l->auth = !l->is_unix && (l->port == 587 || l->port == 465) ?
 		    AUTH_REQUIRED : AUTH_OPTIONAL;
 	if (!l->allow_set && !b->tree->facts.container)
-		for (i = 0; i < N_LOOPBACK; i++)
-			value_add_net(b, &l->allow, &local_nets[i]);
+		for (i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
+			value_add_net(b, &l->allow, &loopback[i]);
 	listen_mechanisms(b, l);
 }
 

@@ -19,6 +19,7 @@
 #include "io/sockaddr.h"
 #include "mail/address.h"
 #include "mail/domain.h"
+#include "mail/scope.h"
 
 #define NOTES_MAX 500u
 
@@ -34,18 +35,14 @@ struct spf_note {
 
 /* ---- addresses ---- */
 
-/* Of a local network, or of a provider's own (RFC 1918, 4193, 6598): the world
- * sees another one. */
+/* Of a local network, or of a provider's own: the world sees another one, or
+ * the server is on this wire and no record is about it. */
 static bool
-is_private(const struct mail_literal *ip)
+is_unknown(const struct mail_literal *ip)
 {
-	const uint8_t *a = ip->addr;
+	enum mail_scope s = mail_scope_of(ip);
 
-	if (ip->family == AF_INET6)
-		return (a[0] & 0xfe) == 0xfc || (a[0] == 0xfe && a[1] >= 0x80);
-	return a[0] == 10 || (a[0] == 172 && (a[1] & 0xf0) == 16) ||
-	    (a[0] == 192 && a[1] == 168) || (a[0] == 100 &&
-	    (a[1] & 0xc0) == 64);
+	return mail_scope_is_hidden(s) || s == MAIL_SCOPE_LINK;
 }
 
 static void
@@ -92,7 +89,7 @@ session_spf_addresses(struct session *s)
 	}
 	if (getsockname(s->fd, (struct sockaddr *)&sa, &len) == 0 &&
 	    mail_literal_from((struct sockaddr *)&sa, &ip) &&
-	    (t->source_address.n > 0 || !is_private(&ip)))
+	    (t->source_address.n > 0 || !is_unknown(&ip)))
 		add(s, &ip);
 }
 

@@ -318,24 +318,6 @@ sockaddr_is_loopback(const struct sockaddr_storage *sa)
 	return sa->ss_family == AF_UNIX || in_any(sa, nets);
 }
 
-bool
-sockaddr_is_private(const struct sockaddr_storage *sa)
-{
-	static const char *const nets[] = { "10.0.0.0/8", "172.16.0.0/12",
-	    "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", NULL };
-
-	return in_any(sa, nets);
-}
-
-bool
-sockaddr_is_link_local(const struct sockaddr_storage *sa)
-{
-	static const char *const nets[] = { "169.254.0.0/16", "fe80::/10",
-	    NULL };
-
-	return in_any(sa, nets);
-}
-
 /* Family and octets, IPv4-mapped as IPv4; the family, or 0. */
 static uint8_t
 address_octets(const struct sockaddr_storage *from, uint8_t out[16])

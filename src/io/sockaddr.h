@@ -48,9 +48,6 @@ bool sockaddr_eq(const struct sockaddr_storage *a,
     const struct sockaddr_storage *b);
 
 bool sockaddr_is_loopback(const struct sockaddr_storage *sa); /* unix too */
-/* RFC 1918, RFC 4193, RFC 6598. */
-bool sockaddr_is_private(const struct sockaddr_storage *sa);
-bool sockaddr_is_link_local(const struct sockaddr_storage *sa);
 
 /* A network.  IPv4-mapped ones are held as IPv4; ::/0 is all of IPv6 and
  * none of IPv4. */

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "conf/route_reach.h"
 #include "io/sockaddr.h"
+#include "mail/scope.h"
 #include "tools/ctl_dnscheck.h"
 
 /* ---- addresses ---- */
@@ -20,25 +21,16 @@
 static bool
 is_near(const struct mail_literal *ip)
 {
-	static const uint8_t none[16];
-	const uint8_t *a = ip->addr;
+	enum mail_scope s = mail_scope_of(ip);
 
-	if (ip->family == AF_INET)
-		return a[0] == 127 || a[0] == 0 || (a[0] == 169 && a[1] == 254);
-	return memcmp(a, none, 15) == 0 || (a[0] == 0xfe && a[1] >= 0x80);
+	return s == MAIL_SCOPE_MACHINE || s == MAIL_SCOPE_LINK ||
+	    s == MAIL_SCOPE_NONE;
 }
 
-/* Not seen by the world (RFC 1918, 6598, 4193). */
 static bool
 is_private(const struct mail_literal *ip)
 {
-	const uint8_t *a = ip->addr;
-
-	if (ip->family == AF_INET6)
-		return (a[0] & 0xfe) == 0xfc;
-	return a[0] == 10 || (a[0] == 172 && (a[1] & 0xf0) == 16) ||
-	    (a[0] == 192 && a[1] == 168) || (a[0] == 100 &&
-	    (a[1] & 0xc0) == 64);
+	return mail_scope_is_hidden(mail_scope_of(ip));
 }
 
 static void
