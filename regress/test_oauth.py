@@ -929,6 +929,43 @@ def test_mistakes_in_token_files(text, mode, words):
     assert status == 78 and words in said and "verysecret" not in said, said
 
 
+BROKEN = [t for t in MISTAKES if t[1] == 0o600]
+
+
+@pytest.mark.parametrize("text, mode, words", BROKEN)
+def test_a_broken_token_file_parks_its_account_and_nothing_else(daemon, sink, world, text, mode, words):
+    p = world.provider()
+    up, other = world.upstream(p.good), sink()
+    f = token_file(world, p)
+    good = f.read_text()
+
+    def break_it():
+        f.unlink()
+        if text is not None:
+            f.write_text(text)
+            f.chmod(mode)
+    break_it()
+    d = daemon(account(world, up, f"  oauth2 token-file {f}") + f"transport other {{ smarthost 127.0.0.1:{other.port} }}\n"
+               "route to other.test via other\nretry 1h\n")
+    assert words in d.log, d.log
+    send(d)
+    send(d, rcpt="x@other.test")
+    assert until(lambda: other.messages, 10)
+    row = lambda: next(a for a in d.relayctl_json("account", "list") if a["name"] == "a@corp.test")     # noqa: E731
+    assert until(lambda: row()["state"] == "parked" and str(f) in row()["why"], 10), row()
+    assert not up.messages
+    r = d.relayctl("config", "check")
+    assert r.returncode == 78 and words in r.stderr and "ok" not in r.stdout
+    # a reload takes it, too, and says it again
+    d.signal(signal.SIGHUP)
+    assert until(lambda: d.events("reload"), 10)
+    assert [e for e in d.events("configuration", level="error") if words in e["text"]], d.log
+    f.write_text(good)
+    f.chmod(0o600)
+    assert until(lambda: up.messages, 30), d.log[-3000:]
+    assert "verysecret" not in d.log
+
+
 def test_a_directory_that_cannot_be_written():
     status, said, _ = check("account a@b.test { submission h.test; oauth2 token-file /proc/self/status }\n")
     assert status == 78 and "/proc/self" in said, said

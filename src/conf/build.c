@@ -26,6 +26,18 @@ build_error(struct build *b, const struct conf_stmt *s,
 }
 
 void
+build_flaw(struct build *b, const struct conf_stmt *s, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	conf_flaw(b->notes, s->file, s->line, "%s", text);
+}
+
+void
 build_warning(struct build *b, const struct conf_stmt *s, const char *fmt,
     ...)
 {

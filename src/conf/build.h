@@ -70,6 +70,9 @@ void build_value(struct build *b, const struct conf_stmt *s,
 void build_error(struct build *b, const struct conf_stmt *s,
     const struct conf_word *w, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* struct conf_messages (load.h) */
+void build_flaw(struct build *b, const struct conf_stmt *s,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void build_warning(struct build *b, const struct conf_stmt *s,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Monitor and tools: files are looked at, names looked up. */

@@ -19,11 +19,16 @@ struct conf_reader {
 /* Collected messages, each "FILE:LINE: text\n" (errors), in order of files
  * and lines; warnings apart, as "FILE:LINE: warning: text\n", without ":LINE"
  * where they belong to no statement.  Warnings across statements are looked
- * for only where there is no error. */
+ * for only where there is no error.
+ *
+ * Flaws look like errors, and are some to whoever checks; but what is wrong is
+ * outside of the configuration, may change any time, and costs one account its
+ * credential: a daemon starts with them. */
 struct conf_messages {
 	struct strbuf errors;
+	struct strbuf flaws;
 	struct strbuf warnings;
-	size_t n_errors, n_warnings;
+	size_t n_errors, n_flaws, n_warnings;
 };
 
 void conf_messages_free(struct conf_messages *m);

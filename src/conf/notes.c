@@ -8,14 +8,14 @@
 #include "conf/tree.h"
 
 static void
-note_add(struct conf_notes *notes, bool warning, unsigned file, unsigned line,
-    const char *fmt, va_list ap)
+note_add(struct conf_notes *notes, enum conf_note_kind kind, unsigned file,
+    unsigned line, const char *fmt, va_list ap)
 {
 	struct strbuf text = STRBUF_INIT;
 	struct conf_note *note;
 	size_t i;
 
-	if (!warning)
+	if (kind == NOTE_ERROR)
 		notes->n_errors++;
 	if (notes->n >= CONF_NOTES_MAX)
 		return;
@@ -27,7 +27,7 @@ note_add(struct conf_notes *notes, bool warning, unsigned file, unsigned line,
 	note->file = file;
 	note->line = line;
 	note->order = (unsigned)notes->n;
-	note->warning = warning;
+	note->kind = kind;
 	note->text = strbuf_take(&text);
 }
 
@@ -38,7 +38,18 @@ conf_error(struct conf_notes *notes, unsigned file, unsigned line,
 	va_list ap;
 
 	va_start(ap, fmt);
-	note_add(notes, false, file, line, fmt, ap);
+	note_add(notes, NOTE_ERROR, file, line, fmt, ap);
+	va_end(ap);
+}
+
+void
+conf_flaw(struct conf_notes *notes, unsigned file, unsigned line,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note_add(notes, NOTE_FLAW, file, line, fmt, ap);
 	va_end(ap);
 }
 
@@ -49,7 +60,7 @@ conf_warning(struct conf_notes *notes, unsigned file, unsigned line,
 	va_list ap;
 
 	va_start(ap, fmt);
-	note_add(notes, true, file, line, fmt, ap);
+	note_add(notes, NOTE_WARNING, file, line, fmt, ap);
 	va_end(ap);
 }
 
@@ -65,6 +76,24 @@ note_cmp(const void *x, const void *y)
 	return a->order < b->order ? -1 : a->order > b->order;
 }
 
+/* Where it goes; counted. */
+static struct strbuf *
+kind_of(struct conf_messages *m, enum conf_note_kind kind)
+{
+	switch (kind) {
+	case NOTE_WARNING:
+		m->n_warnings++;
+		return &m->warnings;
+	case NOTE_FLAW:
+		m->n_flaws++;
+		return &m->flaws;
+	case NOTE_ERROR:
+		break;
+	}
+	m->n_errors++;
+	return &m->errors;
+}
+
 void
 conf_notes_render(struct conf_notes *notes, const struct conf_file *files,
     size_t n_files, struct conf_messages *m)
@@ -77,17 +106,14 @@ conf_notes_render(struct conf_notes *notes, const struct conf_file *files,
 		qsort(notes->v, notes->n, sizeof(*notes->v), note_cmp);
 	for (i = 0; i < notes->n; i++) {
 		note = &notes->v[i];
-		out = note->warning ? &m->warnings : &m->errors;
-		if (note->warning)
-			m->n_warnings++;
-		else
-			m->n_errors++;
+		out = kind_of(m, note->kind);
 		strbuf_puts(out, note->file < n_files ?
 		    files[note->file].path : "configuration");
 		if (note->line > 0)
 			strbuf_printf(out, ":%u", note->line);
 		strbuf_printf(out, ": %s%s\n",
-		    note->warning ? "warning: " : "", note->text);
+		    note->kind == NOTE_WARNING ? "warning: " : "",
+		    note->text);
 	}
 	if (notes->n_errors > m->n_errors) {
 		strbuf_printf(&m->errors, "%s:1: and %zu more errors\n",
@@ -112,6 +138,7 @@ void
 conf_messages_free(struct conf_messages *m)
 {
 	strbuf_free(&m->errors);
+	strbuf_free(&m->flaws);
 	strbuf_free(&m->warnings);
-	m->n_errors = m->n_warnings = 0;
+	m->n_errors = m->n_flaws = m->n_warnings = 0;
 }

@@ -1,5 +1,8 @@
 /* `oauth2` inside of a transport or account: where its access tokens come
  * from.  auth builds it, monitor and tools check it. */
+#include <sys/stat.h>
+
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -118,40 +121,63 @@ set_endpoint(struct build *b, void *obj, const struct conf_stmt *s,
 /* ---- token-file, cms-socket, command ---- */
 
 /* It is replaced, so its directory must let us. */
-static void
-check_directory(struct build *b, const struct conf_stmt *s, const char *path)
+static bool
+directory_lets_us(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *dir = slash == NULL ? mem_strdup(".") : slash == path ?
 	    mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
+	bool can = access(dir, W_OK | X_OK) == 0;
 
-	if (access(dir, W_OK | X_OK) < 0)
-		build_error(b, s, NULL, "%s cannot be written: %s is "
-		    "replaced there whenever its token is refreshed", dir,
-		    path);
 	free(dir);
+	return can;
 }
 
+/* false: e says why no token comes from it. */
+static bool
+is_token_file(const struct build *b, const char *path, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct json_member m;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		(void)err_set(e, errno, "%s: %s", path, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		(void)err_set(e, -1, "%s: not a regular file", path);
+	else if (!directory_lets_us(path))
+		(void)err_set(e, -1, "the directory of %s cannot be written: "
+		    "the file is replaced there whenever its token is "
+		    "refreshed", path);
+	else if (conf_read_file(b->tree, path, &text, e) < 0)
+		;
+	else if (json_object_check(strbuf_slice(&text), e) < 0)
+		err_prefix(e, "%s", path);
+	else if (!json_member_find(strbuf_slice(&text), "refresh_token", &m) ||
+	    m.type != JSON_STRING)
+		(void)err_set(e, -1, "%s has no refresh_token", path);
+	strbuf_wipe(&text);
+	return e->code == 0;
+}
+
+/* One that others can read is an error, like any secret's file.  Else it is
+ * no reason to stop all mail: other programs write it, too, and what is wrong
+ * with it parks its account, in the same words (auth/oauth_fetch.c). */
 static void
 check_token_file(struct build *b, const struct conf_stmt *s, const char *path)
 {
-	struct strbuf text = STRBUF_INIT;
-	struct err e = { 0, "" };
-	struct json_member m;
 	size_t before = b->notes->n_errors;
+	struct err e = { 0, "" };
+	struct stat st;
 
-	check_file(b, s, path, true, true);
-	if (b->notes->n_errors > before || !b->check_files)
+	if (!b->check_files)
 		return;
-	check_directory(b, s, path);
-	if (conf_read_file(b->tree, path, &text, &e) < 0)
-		build_error(b, s, NULL, "%s", e.text);
-	else if (json_object_check(strbuf_slice(&text), &e) < 0)
-		build_error(b, s, NULL, "%s: %s", path, e.text);
-	else if (!json_member_find(strbuf_slice(&text), "refresh_token", &m) ||
-	    m.type != JSON_STRING)
-		build_error(b, s, NULL, "%s has no refresh_token", path);
-	strbuf_wipe(&text);
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    access(path, R_OK) == 0)
+		check_file(b, s, path, true, true);
+	if (b->notes->n_errors == before && !is_token_file(b, path, &e))
+		build_flaw(b, s, "%s; no mail leaves with this token until "
+		    "that is mended", e.text);
 }
 
 static void

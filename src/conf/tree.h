@@ -63,10 +63,16 @@ struct conf_tree {
 
 /* ---- messages, with their places (notes.c) ---- */
 
+enum conf_note_kind {
+	NOTE_ERROR,
+	NOTE_FLAW,		/* struct conf_messages */
+	NOTE_WARNING
+};
+
 struct conf_note {
 	unsigned file, line;
 	unsigned order;
-	bool warning;
+	enum conf_note_kind kind;
 	char *text;		/* heap */
 };
 
@@ -81,6 +87,8 @@ struct conf_notes {
 /* Collects one; what is not printable in it becomes '?'.  Further ones than
  * CONF_NOTES_MAX are counted, not kept. */
 void conf_error(struct conf_notes *notes, unsigned file, unsigned line,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void conf_flaw(struct conf_notes *notes, unsigned file, unsigned line,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void conf_warning(struct conf_notes *notes, unsigned file, unsigned line,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));

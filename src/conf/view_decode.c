@@ -171,7 +171,7 @@ conf_view_decode(struct slice view, enum conf_role role, struct err *e)
 {
 	struct decoder de = { .p = (const unsigned char *)view.p,
 	    .end = (const unsigned char *)view.p + view.n };
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	struct conf_notes notes = { 0 };
 	struct conf *conf = NULL;
 

@@ -73,20 +73,23 @@ check_programs(const struct conf *conf, struct strbuf *out)
 	return e.code != 0;
 }
 
+/* check: a flaw is an error. */
 static struct conf *
-load(const char *file, struct conf_tree **tree, bool to_log)
+load(const char *file, struct conf_tree **tree, bool check, bool to_log)
 {
 	struct conf_messages messages;
 	struct conf *conf;
 
 	memset(&messages, 0, sizeof(messages));
 	conf = conf_load(file, NULL, true, tree, &messages);
-	if (conf != NULL && view_check_all(*tree, &messages.errors) +
-	    check_programs(conf, &messages.errors) > 0) {
+	if (conf != NULL && (view_check_all(*tree, &messages.errors) +
+	    check_programs(conf, &messages.errors) > 0 ||
+	    (check && messages.n_flaws > 0))) {
 		conf_free(&conf);
 		conf_tree_free(tree);
 	}
 	tell(LL_ERROR, &messages.errors, to_log);
+	tell(LL_ERROR, &messages.flaws, to_log);
 	tell(LL_WARN, &messages.warnings, to_log);
 	conf_messages_free(&messages);
 	return conf;
@@ -95,7 +98,7 @@ load(const char *file, struct conf_tree **tree, bool to_log)
 struct conf *
 start_load(const char *file, struct conf_tree **tree)
 {
-	return load(file, tree, true);
+	return load(file, tree, false, true);
 }
 
 /* The parent waits until all is ready, so that a script that starts us knows
@@ -184,7 +187,7 @@ main(int argc, char **argv)
 	rc = parse(argc, argv, &o);
 	if (rc != 0)
 		return rc;
-	conf = load(o.file, &tree, false);
+	conf = load(o.file, &tree, o.check_only, false);
 	if (conf == NULL) {
 		if (!o.check_only)
 			fprintf(stderr, "smarthostd: not started, the "

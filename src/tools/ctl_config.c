@@ -24,8 +24,9 @@ ctl_config_check(struct ctl *c)
 	memset(&m, 0, sizeof(m));
 	c->conf = conf_load(chosen(c), NULL, true, &c->tree, &m);
 	fwrite(strbuf_cstr(&m.errors), 1, m.errors.n, stderr);
+	fwrite(strbuf_cstr(&m.flaws), 1, m.flaws.n, stderr);
 	fwrite(strbuf_cstr(&m.warnings), 1, m.warnings.n, stderr);
-	if (c->conf != NULL) {
+	if (c->conf != NULL && m.n_flaws == 0) {
 		puts("configuration ok");
 		rc = 0;
 	}

@@ -15,7 +15,7 @@
 static char *
 errors_of(const char *config, unsigned mode)
 {
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	char *path = temp_file("t.conf", config, mode);
 	struct conf *conf = conf_load(path, NULL, true, NULL, &m);
 	char *errors = strbuf_take(&m.errors);
@@ -119,6 +119,52 @@ a_file_of_a_secret_is_private(void **state)
 	free(path);
 }
 
+/* What is told of a token file: an error, or a flaw with which a daemon
+ * starts. */
+static void
+tells(const char *words, bool refused)
+{
+	static const char config[] = "transport t { submission h; "
+	    "oauth2 token-file tok }\n" HEAD;
+	struct conf_messages m = { .n_errors = 0 };
+	char *path = temp_file("t.conf", config, 0644);
+	struct conf *conf = conf_load(path, NULL, true, NULL, &m);
+	const char *told = strbuf_cstr(refused ? &m.errors : &m.flaws);
+
+	assert_true((conf == NULL) == refused);
+	assert_int_equal(m.n_errors, refused);
+	assert_int_equal(m.n_flaws, !refused && words != NULL);
+	if (words != NULL && (strstr(told, words) == NULL ||
+	    strstr(told, "t.conf:1: ") == NULL))
+		fail_msg("%s: not %s", told, words);
+	assert_null(strstr(told, "geheim"));
+	conf_free(&conf);
+	conf_messages_free(&m);
+	free(path);
+}
+
+static void
+a_broken_token_file_is_its_accounts_trouble(void **state)
+{
+	char *path = temp_file("tok", "{\"refresh_token\": \"geheim\"}", 0600);
+
+	(void)state;
+	tells(NULL, false);
+	assert_int_equal(chmod(path, 0644), 0);
+	tells("others can read or change it", true);
+	free(temp_file("tok", "{\"refresh_token\": 1, \"x\": \"geheim\"}",
+	    0600));
+	tells("has no refresh_token", false);
+	free(temp_file("tok", "geheim", 0600));
+	tells("an object is expected", false);
+	unlink(path);
+	tells("No such file", false);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	tells("not a regular file", false);
+	unlink(path);
+	free(path);
+}
+
 static void
 keys_are_private_certificates_are_not(void **state)
 {
@@ -183,6 +229,8 @@ main(void)
 		cmocka_unit_test(
 		    a_secret_of_the_environment_stands_in_no_file),
 		cmocka_unit_test(a_file_of_a_secret_is_private),
+		cmocka_unit_test(
+		    a_broken_token_file_is_its_accounts_trouble),
 		cmocka_unit_test(keys_are_private_certificates_are_not),
 		cmocka_unit_test(credentials_come_from_systemd),
 	};

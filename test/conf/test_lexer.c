@@ -31,7 +31,7 @@ statements(const char *text, size_t n, char **errors)
 {
 	struct conf_tree *tree = conf_tree_new();
 	struct conf_notes notes = { 0 };
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	struct strbuf out = STRBUF_INIT;
 
 	conf_parse_text(tree, "t", text, n, &notes);
@@ -224,7 +224,7 @@ what_is_not_text_is_told(void **state)
 static char *
 load_errors(const struct memory_file *files)
 {
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	struct conf_reader reader = memory_reader(files);
 	struct conf *conf = conf_load("etc/t.conf", &reader, false, NULL, &m);
 	char *errors = strbuf_take(&m.errors);
@@ -291,7 +291,7 @@ includes_that_cannot_be_are_told(void **state)
 static void
 includes_match_files_in_order(void **state)
 {
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	char *main = temp_file("t.conf", "include c.*.part\n"
 	    "include none.*.part\n", 0600);
 	char *b = temp_file("c.20.part", "oops2\n", 0600);

@@ -91,7 +91,7 @@ expectations(const char *text, int failures, size_t good)
 		{ "t.conf.expect", text }, { NULL, NULL }
 	};
 	struct conf_reader reader = memory_reader(files);
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	struct conf *conf = load_good(routes);
 	struct err e = { 0 };
 	size_t passed = 99;
@@ -173,7 +173,7 @@ a_missing_file_of_expectations_is_an_error(void **state)
 {
 	const struct memory_file none[] = { { NULL, NULL } };
 	struct conf_reader reader = memory_reader(none);
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	struct conf *conf = load_good(routes);
 	struct err e = { 0 };
 

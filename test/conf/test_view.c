@@ -211,7 +211,7 @@ files_travel_as_their_contents(void **state)
 	    "password file s.pw; certificate c.pem key k.pem passphrase "
 	    "file k.pass }\naccount a { use-by uid root }\nroute via t\n",
 	    0600);
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	struct conf_tree *tree = NULL;
 	struct strbuf view = STRBUF_INIT;
 	struct err e = { 0 };

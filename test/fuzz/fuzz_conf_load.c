@@ -52,7 +52,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice input = slice_of(data, size);
 	struct conf_reader reader = { read_input, &input };
-	struct conf_messages m = { STRBUF_INIT, STRBUF_INIT, 0, 0 };
+	struct conf_messages m = { .n_errors = 0 };
 	struct conf_tree *tree = NULL;
 	struct strbuf out = STRBUF_INIT;
 	struct conf *conf;
