@@ -47,9 +47,9 @@ def test_a_wrong_password_too(daemon, gnusasl, ca):     # noqa: F811
 
 
 @needs("gsasl")
-@pytest.mark.parametrize("how", ["auth-mechanisms SCRAM-SHA-256-PLUS", "tls opportunistic"])
+@pytest.mark.parametrize("how", ["auth-mechanisms SCRAM-SHA-256-PLUS", "auth-mechanisms SCRAM-SHA-256-PLUS SCRAM-SHA-256", "tls opportunistic"])
 def test_the_binding_is_not_given_up(daemon, gnusasl, ca, how):     # noqa: F811
-    """Where it was asked for, or the server is not known."""
+    """Where it was asked for, where the password is not to be shown, where the server is not known."""
     s = gnusasl(BOTH, PASSWORD)
     d = daemon(to_up(s.port, ca, how, password=PASSWORD))
     out(d)

@@ -10,12 +10,11 @@
  * supports.  `y`, that the server seems to have none, would be a lie.
  *
  * Is it safe?  The binding is there against somebody who stands between in
- * spite of TLS.  Nobody can make us go without it but the server that has been
- * verified or is pinned; anybody with that server's certificate could as well
- * offer nothing but PLAIN, and would be shown the password.  Where the server
- * is not known, PLAIN is not taken, and the binding is not given up either.
- * Who wants it in any case names the mechanism: `auth-mechanisms` is never
- * left. */
+ * spite of TLS, with a certificate that was found good: he could refuse it, and
+ * hand on what we say next, for SCRAM with `n` is taken by any server.  So it is
+ * given up only where he has an easier way already: where he could offer PLAIN
+ * alone, and would be shown the password.  Not where the server is neither
+ * verified nor pinned, nor where `auth-mechanisms` leaves PLAIN out. */
 #include "auth/unbound.h"
 
 #include <stdlib.h>
@@ -92,10 +91,14 @@ unbound_add(struct unbound *u, const char *transport, const char *host,
 bool
 unbound_allowed(const struct choose *in, const struct choice *choice)
 {
-	struct choose without = *in;
+	struct choose without = *in, plain = *in;
 	struct choice other;
 
-	if (!in->secure || (choice->mechanism->flags & BINDS) == 0)
+	if ((choice->mechanism->flags & BINDS) == 0)
+		return false;
+	plain.offered = SLICE_LIT("PLAIN");
+	choose_mechanism(&plain, &other);
+	if (other.mechanism == NULL)
 		return false;
 	without.binding = false;
 	choose_mechanism(&without, &other);

@@ -19,7 +19,7 @@ void unbound_add(struct unbound *u, const char *transport, const char *host,
     const char *binding);
 
 /* May the next login go without the binding, where this choice fails for it?
- * Only by SCRAM, and where the configuration allows that. */
+ * Only by SCRAM, and where this server would be shown the password by PLAIN. */
 bool unbound_allowed(const struct choose *in, const struct choice *choice);
 
 #endif

@@ -33,6 +33,8 @@ static const char conf[] =
     " auth-mechanisms SCRAM-SHA-256-PLUS }\n"
     "transport scram { submission 127.0.0.1:1; username user; "
     "password pencil }\n"
+    "transport strict { submission 127.0.0.1:1; username user; password p;"
+    " auth-mechanisms SCRAM-SHA-256-PLUS SCRAM-SHA-256 }\n"
     "transport card { submission 127.0.0.1:1; certificate c.pem }\n"
     "transport cram { submission 127.0.0.1:1; username tim; "
     "password tanstaaftanstaaf; auth-mechanisms CRAM-MD5 }\n"

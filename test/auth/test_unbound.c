@@ -131,6 +131,12 @@ where_it_is_not_given_up(void **state)
 	drop(1, MSG_CRED_REFUSED);
 	assert_false(takes(2, "bound", BOTH, true, "SCRAM-SHA-256-PLUS",
 	    "p="));
+	/* or has left out PLAIN, by which it would be no loss */
+	assert_false(takes(8, "strict", BOTH, true, "SCRAM-SHA-256-PLUS",
+	    "p="));
+	drop(8, MSG_CRED_REFUSED);
+	assert_false(takes(9, "strict", BOTH, true, "SCRAM-SHA-256-PLUS",
+	    "p="));
 	/* whoever it is */
 	assert_false(takes(3, "scram", BOTH, false, "SCRAM-SHA-256-PLUS",
 	    "p="));
