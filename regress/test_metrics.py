@@ -177,7 +177,7 @@ def test_sums_are_told_to_the_last_digit(daemon, sink):
     send(d.port, "a@here.test", ["x@there.test"], message("m"))
     assert d.wait_event("delivery", status="deferred")
     clock.write_text(str(20 * 86400 * 1000))
-    assert d.relayctl("queue", "retry", "--all").returncode == 0
+    d.relayctl("queue", "retry", "--all")       # it is due, and may be gone already
     assert until(lambda: s.messages) and d.wait_empty()
     text = d.relayctl("metrics").stdout
     assert re.search(r"(?m)^smarthostd_delivery_seconds_sum 17280\d\d\.\d{3}$", text), text
