@@ -1,11 +1,11 @@
 /* What we log in with: the key of a keytab, or a cache that somebody else
  * keeps a ticket in. */
-#ifndef KERBEROS_TICKETS_H
-#define KERBEROS_TICKETS_H
+#ifndef TOOLS_KERBEROS_TICKETS_H
+#define TOOLS_KERBEROS_TICKETS_H
 
 #include <gssapi/gssapi.h>
 
-#include "kerberos/failure.h"
+#include "tools/kerberos_failure.h"
 
 struct tickets;
 

@@ -26,7 +26,7 @@
 #include "base/mem.h"
 #include "ipc/msg.h"
 #include "ipc/port.h"
-#include "kerberos/login.h"
+#include "tools/kerberos_login.h"
 
 #define STEP_SECONDS 20
 #define KEYTAB_FD 3

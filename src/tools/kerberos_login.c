@@ -4,7 +4,7 @@
  * then it offers layers, and we choose none: TLS is what protects the session.
  * No authorization name is sent.
  */
-#include "kerberos/login.h"
+#include "tools/kerberos_login.h"
 
 #include <gssapi/gssapi_krb5.h>
 #include <stdlib.h>

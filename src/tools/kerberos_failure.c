@@ -3,7 +3,7 @@
  * Run by the program kerberos.  The words are MIT's own: people search for
  * them, and mail/advice.c says what to do.
  */
-#include "kerberos/failure.h"
+#include "tools/kerberos_failure.h"
 
 #include <gssapi/gssapi_krb5.h>
 #include <krb5.h>

@@ -12,7 +12,7 @@
 #include <krb5.h>
 
 #include "ipc/msg.h"
-#include "kerberos/login.h"
+#include "tools/kerberos_login.h"
 
 /* A few octets of its list of codes, once for a process. */
 const char *__lsan_default_suppressions(void);

@@ -1,12 +1,12 @@
 /* One login: the client's side of SASL's mechanism GSSAPI (RFC 4752). */
-#ifndef KERBEROS_LOGIN_H
-#define KERBEROS_LOGIN_H
+#ifndef TOOLS_KERBEROS_LOGIN_H
+#define TOOLS_KERBEROS_LOGIN_H
 
 #include <stdbool.h>
 
 #include "base/slice.h"
 #include "base/strbuf.h"
-#include "kerberos/tickets.h"
+#include "tools/kerberos_tickets.h"
 
 struct login;
 

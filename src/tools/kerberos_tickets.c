@@ -6,7 +6,7 @@
  * What has failed is not tried anew for those who had come meanwhile: a KDC
  * that is silent costs one wait, not one for each of them.
  */
-#include "kerberos/tickets.h"
+#include "tools/kerberos_tickets.h"
 
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>

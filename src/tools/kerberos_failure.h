@@ -1,6 +1,6 @@
 /* What went wrong in Kerberos: whose failure it is, in words. */
-#ifndef KERBEROS_FAILURE_H
-#define KERBEROS_FAILURE_H
+#ifndef TOOLS_KERBEROS_FAILURE_H
+#define TOOLS_KERBEROS_FAILURE_H
 
 #include <stdbool.h>
 #include <stdint.h>
