@@ -32,7 +32,8 @@ struct kerberos_exchange {
 	uint64_t number;		/* with the program */
 	uint64_t ref;			/* what it is asked; 0: nothing */
 	char *host;
-	bool sent;			/* it knows of the exchange */
+	uint64_t life;			/* of the program that knows it; 0:
+					 * none does yet */
 	bool told;			/* delivery knows the mechanism */
 };
 
@@ -43,6 +44,7 @@ struct kerberos {
 	char *transport;
 	struct port *port;		/* NULL: not running */
 	uint64_t asked;			/* monitor's ref for it; 0: not */
+	uint64_t life;			/* how many there have been */
 	uint64_t last;			/* number of an exchange */
 	bool spent;			/* not used for another login */
 	struct loop_timer idle;
@@ -135,6 +137,13 @@ static const struct port_handler handler = {
 
 /* ---- exchanges ---- */
 
+/* Its program, the one that knows it, is there. */
+static bool
+has_program(const struct kerberos_exchange *w)
+{
+	return w->k->port != NULL && w->life == w->k->life;
+}
+
 static void
 send_to(struct kerberos_exchange *w, uint16_t type, const struct msg_cred *m)
 {
@@ -151,12 +160,11 @@ free_state(void *state)
 	struct kerberos_exchange *w = state;
 	struct msg_cred m = { .session = w->number };
 
-	if (w->k->port != NULL) {
+	if (has_program(w)) {
 		if (w->ref != 0)
 			port_forget(w->k->port, w->ref);
 		w->ref = 0;
-		if (w->sent)
-			send_to(w, MSG_CRED_DROP, &m);
+		send_to(w, MSG_CRED_DROP, &m);
 	}
 	TAILQ_REMOVE(&w->k->exchanges, w, link);
 	rest(w->k);
@@ -170,7 +178,8 @@ give_up(struct kerberos_exchange *w, enum auth_state state, const char *why)
 	struct auth_exchange *x = w->x;
 	char *text = mem_printf("AUTH: GSSAPI: %s", why);
 
-	w->k->spent = true;
+	if (has_program(w))
+		w->k->spent = true;
 	auth_refuse(x->peer, x->ref, state, text);
 	free(text);
 	auth_exchange_free(&x);
@@ -236,7 +245,6 @@ static void
 ask(struct kerberos_exchange *w, uint16_t type, struct msg_cred *m)
 {
 	w->ref = port_request(w->k->port, ANSWER_MS, on_step, w);
-	w->sent = true;
 	m->session = w->number;
 	send_to(w, type, m);
 }
@@ -247,10 +255,12 @@ begin(struct kerberos_exchange *w)
 	struct msg_cred m = { .host = w->host };
 
 	w->number = ++w->k->last;
+	w->life = w->k->life;
 	ask(w, MSG_CRED_START, &m);
 }
 
-/* Those who waited for the program begin, or hear why there is none. */
+/* Those who waited for the program begin, or hear why there is none; those
+ * that another one had begun hear so with their next step. */
 static void
 on_program(void *arg, struct port_message *m)
 {
@@ -267,8 +277,11 @@ on_program(void *arg, struct port_message *m)
 	if (m != NULL && k->port == NULL && m->fd >= 0)
 		close(m->fd);
 	k->spent = false;
+	k->life++;
 	for (w = TAILQ_FIRST(&k->exchanges); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, link);
+		if (w->life != 0)
+			continue;
 		if (k->port != NULL)
 			begin(w);
 		else
@@ -341,7 +354,7 @@ kerberos_exchange_next(struct auth_exchange *x, const struct msg_cred *m,
 	struct msg_cred to = { .data = m->data };
 
 	x->ref = ref;
-	if (w->k->port == NULL || w->ref != 0 || !w->told)
+	if (!has_program(w) || w->ref != 0 || !w->told)
 		give_up(w, AUTH_TEMPORARY, "its program has ended");
 	else
 		ask(w, MSG_CRED_NEXT, &to);

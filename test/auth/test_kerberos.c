@@ -296,6 +296,27 @@ a_program_that_ends_in_between(void **state)
 	expect_step(begin(2), AUTH_CONTINUE, "token");
 }
 
+/* It is no business of the next program, which knows nothing of it. */
+static void
+one_that_was_in_the_middle_is_not_begun_anew(void **state)
+{
+	struct answer a;
+
+	(void)state;
+	expect_step(begin(1), AUTH_CONTINUE, "token");
+	port_free(&world.program);
+	expect_step(begin(2), AUTH_CONTINUE, "token");
+	assert_int_equal(world.asked, 2);
+	assert_int_equal(world.starts, 2);
+	a = credential(1, "krb", NULL, false, "layers");
+	assert_string_equal(a.step.text, "AUTH: GSSAPI: its program has "
+	    "ended");
+	expect_step(a, AUTH_TEMPORARY, "");
+	assert_int_equal(world.nexts, 0);
+	expect_step(credential(2, "krb", NULL, false, "layers"), AUTH_OK,
+	    "none");
+}
+
 static void
 on_late(void *arg, struct port_message *m)
 {
@@ -390,6 +411,7 @@ main(void)
 		K(what_could_not_log_in_is_left),
 		K(a_program_that_fails_is_a_temporary_failure),
 		K(a_program_that_ends_in_between),
+		K(one_that_was_in_the_middle_is_not_begun_anew),
 		K(all_who_wait_hear_of_its_end),
 		K(monitor_has_none),
 		K(nobody_waits_any_more),
