@@ -496,6 +496,21 @@ def test_it_ends_with_its_auth_and_with_the_daemon(relay, realm, keeper):
     assert until(lambda: not os.path.exists(f"/proc/{pid}"), 5)
 
 
+def test_programs_that_stay_keep_no_alert_away(daemon, realm, keeper, ca):
+    """They are no sign that alerts should wait for a better time."""
+    s, n = keeper(), 33
+    to = f"submission localhost:{s.port}; tls-ca {ca.file};"
+    d = daemon("warn-after off\n" + "".join(f"transport t{i} {{ {to} kerberos keytab {realm.relay} }}\nroute to d{i}.test via t{i}\n" for i in range(n))
+               + f"transport bad {{ {to} username a; password b }}\nroute to bad.test via bad\n"
+               + "alert { command \"/bin/sh -c 'exit 9'\" }\n", env=realm.client)
+    for i in range(n):
+        assert send(d.port, "from@here.test", [f"to@d{i}.test"], message(f"m{i}"))[0] == 250
+    assert until(lambda: len(s.messages) == n, 60), d.log[-3000:]
+    assert len(programs(d)) == n
+    assert send(d.port, "from@here.test", ["to@bad.test"], message("bad"))[0] == 250
+    assert until(lambda: [e for e in d.events("alert") if e.get("status") == "9"], 15), d.log[-3000:]
+
+
 # ---- what it has, and what nobody sees
 
 def test_it_is_apart_and_has_nothing_that_it_does_not_need(relay, realm, keeper):

@@ -21,7 +21,7 @@
 #include "monitor/run_command.h"
 
 #define LIMIT_MS 30000u
-#define RUNS_MAX 32			/* programs of all kinds at a time */
+#define RUNS_MAX 32			/* run_count() at a time */
 
 static int
 find_user(const struct monitor *m, struct identity *who, char home[4096],

@@ -44,7 +44,7 @@ struct run {
 	struct run_pipe out;		/* commands: their result */
 	struct run_pipe said;
 	struct loop_timer limit;
-	bool late;
+	bool late, stays;
 	run_done *done;			/* programs of libexec */
 	run_result *result;		/* commands */
 	void *arg;
@@ -388,6 +388,7 @@ run_start_helper(struct monitor *m, const struct identity *who,
 	if (r != NULL) {
 		r->done = done;
 		r->arg = arg;
+		r->stays = true;
 	}
 	environment_clear(&e);
 	return r;
@@ -427,7 +428,7 @@ run_count(const struct monitor *m)
 	size_t n = 0;
 
 	TAILQ_FOREACH(r, &m->runs, link)
-		n++;
+		n += !r->stays;
 	return n;
 }
 

@@ -59,7 +59,7 @@ struct run_helper {
 struct run *run_start_helper(struct monitor *m, const struct identity *who,
     const struct run_helper *h, run_done *done, void *arg);
 
-/* How many run now. */
+/* How many run now; not those that work for as long as they are needed. */
 size_t run_count(const struct monitor *m);
 /* Kills it with all that it has started; its end is told as usual. */
 void run_kill(struct run *r);
