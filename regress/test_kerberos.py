@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -509,6 +510,20 @@ def test_programs_that_stay_keep_no_alert_away(daemon, realm, keeper, ca):
     assert len(programs(d)) == n
     assert send(d.port, "from@here.test", ["to@bad.test"], message("bad"))[0] == 250
     assert until(lambda: [e for e in d.events("alert") if e.get("status") == "9"], 15), d.log[-3000:]
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no prlimit")
+def test_a_monitor_without_descriptors_is_no_fault_of_the_account(relay, realm, keeper):
+    s = keeper()
+    d = relay(s.port, f"kerberos keytab {realm.relay}")
+    most = resource.prlimit(d.proc.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(d.proc.pid, resource.RLIMIT_NOFILE, (3, most[1]))
+    try:
+        out(d)
+        waits(d, "Too many open files", "unreachable")
+    finally:
+        resource.prlimit(d.proc.pid, resource.RLIMIT_NOFILE, most)
+    assert until(lambda: s.messages, 20), d.log[-3000:]
 
 
 # ---- what it has, and what nobody sees

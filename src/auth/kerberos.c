@@ -266,14 +266,16 @@ on_program(void *arg, struct port_message *m)
 {
 	struct kerberos *k = arg;
 	struct kerberos_exchange *w, *next;
-	struct msg_connected c = { "monitor does not start its program" };
+	struct msg_connected c = { .text = "monitor does not start its "
+	    "program", .passing = true };
 
 	k->asked = 0;
 	if (m != NULL && m->type == MSG_CONNECTED && m->fd >= 0)
 		k->port = port_new(k->a->loop, m->fd, "kerberos", &handler,
 		    k);
-	else if (m != NULL)
-		(void)msg_connected_decode(m->data, &c);
+	else if (m != NULL && (msg_connected_decode(m->data, &c) < 0 ||
+	    c.text[0] == '\0'))
+		c = (struct msg_connected){ "no descriptor left", true };
 	if (m != NULL && k->port == NULL && m->fd >= 0)
 		close(m->fd);
 	k->spent = false;
@@ -285,7 +287,7 @@ on_program(void *arg, struct port_message *m)
 		if (k->port != NULL)
 			begin(w);
 		else
-			give_up(w, m != NULL ? AUTH_REFUSED : AUTH_TEMPORARY,
+			give_up(w, c.passing ? AUTH_TEMPORARY : AUTH_REFUSED,
 			    c.text);
 	}
 	rest(k);

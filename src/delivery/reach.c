@@ -319,7 +319,7 @@ static void
 on_connected(void *arg, struct port_message *m)
 {
 	struct reach *r = arg;
-	struct msg_connected c = { "monitor does not answer" };
+	struct msg_connected c = { .text = "monitor does not answer" };
 	char *remote = mem_printf("unix:%s", r->o.host);
 
 	r->asked = 0;

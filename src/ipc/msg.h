@@ -197,6 +197,7 @@ void msg_connect_clear(struct msg_connect *m);
 
 struct msg_connected {
 	char text[512];		/* why not; "" where it is */
+	bool passing;		/* monitor lacks something just now */
 };
 void msg_connected_encode(struct strbuf *b, const struct msg_connected *m);
 int msg_connected_decode(struct slice s, struct msg_connected *m);

@@ -257,6 +257,7 @@ msg_connect_clear(struct msg_connect *m)
 void
 msg_connected_encode(struct strbuf *b, const struct msg_connected *m)
 {
+	wire_put_u8(b, m->passing);
 	wire_put_slice(b, slice_cstr(m->text));
 }
 
@@ -265,6 +266,7 @@ msg_connected_decode(struct slice s, struct msg_connected *m)
 {
 	struct wire_reader r = wire_reader(s);
 
+	m->passing = wire_u8(&r) != 0;
 	put_text(m->text, sizeof(m->text), wire_slice(&r, sizeof(m->text)));
 	return wire_end(&r) ? 0 : -1;
 }

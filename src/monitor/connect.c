@@ -37,7 +37,7 @@ connect_path(const char *path, struct err *e)
 int
 connect_socket(struct process *p, struct port_message *msg, struct err *e)
 {
-	struct msg_connected answer = { "" };
+	struct msg_connected answer = { .passing = false };
 	const struct conf_transport *t;
 	struct strbuf b = STRBUF_INIT;
 	struct err why = { ENOENT, "the transport is not there any more" };

@@ -160,7 +160,7 @@ launch(struct kerberos_run *k, const struct conf_transport *t, int channel,
 	    sizeof(home), e) == 0) {
 		run = run_start_helper(k->m, &who, &h, on_end, k);
 		if (run == NULL)
-			err_set(e, -1, "its program cannot be started");
+			err_set(e, EAGAIN, "its program cannot be started");
 	}
 	free(env[0]);
 	free((char *)(uintptr_t)h.path);
@@ -215,11 +215,19 @@ end_former(const struct process *p, const char *transport)
 			end(k);
 }
 
+/* Nothing is wrong with the account. */
+static bool
+is_passing(const struct err *e)
+{
+	return e->code == EAGAIN || e->code == ENOMEM || e->code == EMFILE ||
+	    e->code == ENFILE || e->code == ENOBUFS;
+}
+
 int
 kerberos_ask(struct process *p, struct port_message *msg, struct err *e)
 {
 	struct err why = { ENOENT, "it is not in the configuration any more" };
-	struct msg_connected answer = { "" };
+	struct msg_connected answer = { .passing = false };
 	const struct conf_transport *t;
 	struct strbuf b = STRBUF_INIT;
 	struct msg_connect m;
@@ -233,8 +241,10 @@ kerberos_ask(struct process *p, struct port_message *msg, struct err *e)
 	t = conf_transport_get(p->m->conf, m.transport);
 	if (t != NULL && t->kerberos)
 		fd = begin(p, t, &why);
-	if (fd < 0)
+	if (fd < 0) {
 		snprintf(answer.text, sizeof(answer.text), "%s", why.text);
+		answer.passing = is_passing(&why);
+	}
 	msg_connected_encode(&b, &answer);
 	if (fd >= 0)
 		port_reply_fd(p->port, MSG_CONNECTED, msg->ref,

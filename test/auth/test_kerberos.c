@@ -22,6 +22,7 @@ static struct {
 	struct port *program;		/* the program's end; NULL: ended */
 	int asked, starts, nexts, drops;
 	const char *no;			/* monitor's reason for none */
+	bool passing;			/* it is over soon */
 	bool mute;			/* monitor says nothing */
 	enum manner manner;
 	char transport[32], host[64];
@@ -108,7 +109,7 @@ monitor_answers(uint64_t ref)
 	static const struct port_handler handler = {
 		program_message, program_closed, NULL
 	};
-	struct msg_connected m = { "" };
+	struct msg_connected m = { .passing = world.passing };
 	struct strbuf b = STRBUF_INIT;
 	int fd[2];
 
@@ -369,6 +370,19 @@ monitor_has_none(void **state)
 	    "or directory");
 	expect_step(a, AUTH_REFUSED, "");
 	assert_int_equal(world.starts, 0);
+	/* that it lacks something itself is nobody's fault */
+	world.no = "/etc/k: Too many open files";
+	world.passing = true;
+	a = begin(1);
+	assert_string_equal(a.step.text, "AUTH: GSSAPI: /etc/k: Too many open "
+	    "files");
+	expect_step(a, AUTH_TEMPORARY, "");
+	/* nor is it where we could not take what it sent */
+	world.no = "";
+	world.passing = false;
+	a = begin(1);
+	assert_string_equal(a.step.text, "AUTH: GSSAPI: no descriptor left");
+	expect_step(a, AUTH_TEMPORARY, "");
 	world.no = NULL;
 	expect_step(begin(2), AUTH_CONTINUE, "token");
 	/* without a monitor nothing is begun */

@@ -113,7 +113,7 @@ messages_of_monitor(void **state)
 	holds(&b, again_local);
 	msg_connect_encode(&b, &(struct msg_connect){ c_up });
 	holds(&b, again_connect);
-	msg_connected_encode(&b, &(struct msg_connected){ "no" });
+	msg_connected_encode(&b, &(struct msg_connected){ "no", true });
 	holds(&b, again_connected);
 	msg_local_done_encode(&b, &(struct msg_local_done){ 75, "no",
 	    { 67, 0 }, 2 });
