@@ -619,6 +619,29 @@ def test_a_build_without_it_says_so(realm, monkeypatch):
     shutil.rmtree(d)
 
 
+def test_it_leaves_no_core_while_it_reads_the_keytab():
+    """It waits for the rest of one, with what it has read in its memory."""
+    import subprocess
+    r, w = os.pipe()
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def begin():
+        os.dup2(r, 3)
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+    p = subprocess.Popen([str(BIN / "kerberos"), "keytab"], stdin=its, stderr=subprocess.DEVNULL, pass_fds=(3,), preexec_fn=begin)
+    try:
+        os.write(w, b"\5")
+        assert until(lambda: "pipe" in pathlib.Path(f"/proc/{p.pid}/wchan").read_text() or "read" in pathlib.Path(f"/proc/{p.pid}/syscall").read_text(), 10)
+        assert re.search(r"(?m)^Max core file size +0 +0 ", pathlib.Path(f"/proc/{p.pid}/limits").read_text())
+    finally:
+        p.kill()
+        p.wait()
+        for x in (ours, its):
+            x.close()
+        os.close(r)
+        os.close(w)
+
+
 def test_by_hand_it_is_not_started():
     import subprocess
     for args in ((), ("ticket",), ("cache",), ("keytab", "a", "b")):

@@ -157,15 +157,21 @@ serve(struct server *s)
 	loop_free(&s->loop);
 }
 
-/* Keys are in this memory: no core, no tracer.  (Nothing of ourselves in
- * /proc can be opened from here on.) */
+/* Keys will be in this memory. */
 static void
-harden(void)
+leave_no_core(void)
 {
 	struct rlimit none = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/* No tracer.  Nothing of ourselves in /proc can be opened from here on: the
+ * keytab has been read. */
+static void
+harden(void)
+{
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
@@ -189,6 +195,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.text);
 		return EX_OSERR;
 	}
+	leave_no_core();
 	alarm(STEP_SECONDS);
 	s.tickets = tickets_new(keytab ? KEYTAB_FD : -1, argv[2],
 	    argc > words ? argv[words] : NULL, &s.broken);
