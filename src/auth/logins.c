@@ -70,14 +70,15 @@ logins_free(struct logins **lp)
 	*lp = NULL;
 }
 
-/* 32 octets for a purpose, a name, and a number. */
+/* 32 octets for a purpose, a name in whatever form, and a number. */
 static void
 make_up(const struct logins *l, const char *purpose, const char *name,
     unsigned number, unsigned char out[32])
 {
 	struct strbuf b = STRBUF_INIT;
 
-	strbuf_printf(&b, "%s %u %s", purpose, number, name);
+	strbuf_printf(&b, "%s %u ", purpose, number);
+	(void)mail_saslprep_lenient(slice_cstr(name), &b);
 	scram_hmac(scram_hash_find(SLICE_LIT("SCRAM-SHA-256")), l->key,
 	    strbuf_slice(&b), out);
 	strbuf_free(&b);

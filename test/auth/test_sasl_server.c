@@ -312,6 +312,24 @@ a_name_that_nobody_has_looks_like_one(void **state)
 	assert_memory_equal(a.salt, b.salt, 16);
 }
 
+/* Somebody's salt is the same in whatever form his name comes. */
+static void
+nor_do_the_forms_of_a_name_tell(void **state)
+{
+	struct scram_account a, b;
+
+	(void)state;
+	challenge_for("ann", &a);
+	challenge_for("an\xc2\xadn", &b);	/* a soft hyphen */
+	assert_true(b.known);
+	assert_memory_equal(a.salt, b.salt, 16);
+	challenge_for("nobody", &a);
+	challenge_for("no\xc2\xad" "body", &b);
+	assert_false(b.known);
+	assert_int_equal(a.iterations, b.iterations);
+	assert_memory_equal(a.salt, b.salt, 16);
+}
+
 static void
 without_anybody_nobody_gets_in(void **state)
 {
@@ -342,6 +360,7 @@ main(void)
 		T(scram_from_keys_and_from_a_password),
 		T(names_and_passwords_have_one_form),
 		T(a_name_that_nobody_has_looks_like_one),
+		T(nor_do_the_forms_of_a_name_tell),
 		T(without_anybody_nobody_gets_in),
 	};
 
