@@ -254,6 +254,21 @@ new_credential(struct auth_peer *p, const struct conf_transport *t,
 	return c;
 }
 
+/* in may lose its binding.  True: what is chosen may lose its own. */
+static bool
+choose_bound(const struct unbound *u, const struct conf_transport *t,
+    const char *host, struct choose *in, struct choice *choice)
+{
+	choose_mechanism(in, choice);
+	if (choice->mechanism == NULL || !unbound_allowed(in, choice))
+		return false;
+	if (!unbound_has(u, t->name, host))
+		return true;
+	in->binding = false;
+	choose_mechanism(in, choice);
+	return false;
+}
+
 static void
 choose(struct auth_peer *p, const struct conf_transport *t,
     const struct msg_cred *m, uint64_t ref)
@@ -264,14 +279,14 @@ choose(struct auth_peer *p, const struct conf_transport *t,
 		.offered = slice_cstr(m->mechanisms),
 		.secure = m->secure,
 		.binding = m->binding.type != NULL &&
-		    m->binding.data.n > 0 &&
-		    !unbound_has(p->owner->unbound, t->name, m->host),
+		    m->binding.data.n > 0,
 		.has = sasl_client_has,
 	};
 	struct choice choice;
 	struct credential *c;
+	bool may_unbind = choose_bound(p->owner->unbound, t, m->host, &in,
+	    &choice);
 
-	choose_mechanism(&in, &choice);
 	if (choice.mechanism == NULL) {
 		auth_refuse(p, ref, AUTH_NO_MECHANISM, choice.why);
 		return;
@@ -282,7 +297,7 @@ choose(struct auth_peer *p, const struct conf_transport *t,
 		return;
 	}
 	c->choice = choice;
-	c->may_unbind = unbound_allowed(&in, &choice);
+	c->may_unbind = may_unbind;
 	if (choice.mechanism->kind == HOLDS_PASSWORD &&
 	    t->password.kind == SECRET_COMMAND)
 		secret_get(p->owner->secrets, p->owner->base.monitor, false,

@@ -14,7 +14,8 @@
  * hand on what we say next, for SCRAM with `n` is taken by any server.  So it is
  * given up only where he has an easier way already: where he could offer PLAIN
  * alone, and would be shown the password.  Not where the server is neither
- * verified nor pinned, nor where `auth-mechanisms` leaves PLAIN out. */
+ * verified nor pinned, nor where `auth-mechanisms` leaves PLAIN out; that is
+ * asked in each session anew, whatever was found in an earlier one. */
 #include "auth/unbound.h"
 
 #include <stdlib.h>

@@ -58,6 +58,24 @@ one_that_refuses_the_first_message(void **state)
 	assert_true(takes(4, "up", BOTH, true, "SCRAM-SHA-256-PLUS", "p="));
 }
 
+/* What was found in one session does not stand where it would not have been
+ * given up: in one with nobody knows whom, or without another SCRAM. */
+static void
+one_that_is_not_the_same_later(void **state)
+{
+	(void)state;
+	assert_true(takes(1, "scram", BOTH, true, "SCRAM-SHA-256-PLUS",
+	    "p="));
+	drop(1, MSG_CRED_REFUSED);
+	assert_false(takes(2, "scram", BOTH, false, "SCRAM-SHA-256-PLUS",
+	    "p="));
+	drop(2, MSG_CRED_DROP);
+	assert_false(takes(3, "scram", "SCRAM-SHA-256-PLUS PLAIN", true,
+	    "SCRAM-SHA-256-PLUS", "p="));
+	drop(3, MSG_CRED_DROP);
+	assert_false(takes(4, "scram", BOTH, true, "SCRAM-SHA-256", "n,,"));
+}
+
 /* A session that just ends says nothing of the binding. */
 static void
 one_that_hangs_up(void **state)
@@ -162,6 +180,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		B(one_that_refuses_the_first_message),
+		B(one_that_is_not_the_same_later),
 		B(one_that_hangs_up),
 		B(one_that_says_so),
 		B(one_that_refuses_later),
