@@ -18,7 +18,8 @@
 
 #define NOTE "mta-sts "
 /* Who writes to more domains with policies than that forgets those that were
- * not asked for longest. */
+ * not asked for longest; first those of which only a failure is known, as
+ * anybody can make any number of these. */
 #define POLICIES_MAX 10000u
 #define OCTETS_MAX (8u << 20)
 /* That a policy could not be fetched is remembered so long at least. */
@@ -26,15 +27,18 @@
 
 struct policy {
 	TAILQ_ENTRY(policy) link;	/* used last stands last */
+	struct policy_list *list;	/* where it stands */
 	char *key;			/* the note's name in the store */
 	char *note;
+	uint64_t fetched;		/* wall ms; 0: there is no policy */
 	uint64_t until;			/* wall ms: of no use after that */
 	bool stored;
 };
+TAILQ_HEAD(policy_list, policy);
 
 struct policies {
 	struct htab *by_key;
-	TAILQ_HEAD(policy_list, policy) all;
+	struct policy_list fetched, failed;
 	size_t octets;
 };
 
@@ -63,10 +67,20 @@ policy_store(struct queue *q, struct policy *p, bool keep)
 	queue_commit(q, &c, true, NULL, written, NULL);
 }
 
+/* Last in the list that is its own. */
+static void
+policy_used(struct policies *ps, struct policy *p)
+{
+	if (p->list != NULL)
+		TAILQ_REMOVE(p->list, p, link);
+	p->list = p->fetched != 0 ? &ps->fetched : &ps->failed;
+	TAILQ_INSERT_TAIL(p->list, p, link);
+}
+
 static void
 policy_free(struct policies *ps, struct policy *p)
 {
-	TAILQ_REMOVE(&ps->all, p, link);
+	TAILQ_REMOVE(p->list, p, link);
 	htab_del(ps->by_key, slice_cstr(p->key));
 	ps->octets -= strlen(p->note);
 	free(p->key);
@@ -81,14 +95,20 @@ policy_find(struct policies *ps, const char *domain)
 	struct policy *p = htab_get(ps->by_key, slice_cstr(key));
 
 	free(key);
-	if (p != NULL) {
-		TAILQ_REMOVE(&ps->all, p, link);
-		TAILQ_INSERT_TAIL(&ps->all, p, link);
-	}
+	if (p != NULL)
+		policy_used(ps, p);
 	return p;
 }
 
-/* The note's text and times; -1: it is damaged. */
+/* Two questions may have been on their way: what is known was fetched after
+ * that which the answer to the other one tells of. */
+static bool
+is_older(const struct policy *p, const struct mta_sts_note *n)
+{
+	return n->fetched < p->fetched && p->fetched <= clock_real_ms();
+}
+
+/* The note's text and times; -1: it is damaged, or of no use. */
 static int
 policy_set(struct policies *ps, struct policy *p, struct slice text,
     bool *holds)
@@ -97,15 +117,21 @@ policy_set(struct policies *ps, struct policy *p, struct slice text,
 
 	if (mta_sts_note_decode(text, &n) < 0)
 		return -1;
+	if (is_older(p, &n)) {
+		mta_sts_note_clear(&n);
+		return -1;
+	}
 	ps->octets -= p->note != NULL ? strlen(p->note) : 0;
 	free(p->note);
 	p->note = slice_dup(text);
 	ps->octets += strlen(p->note);
+	p->fetched = n.fetched;
 	p->until = mta_sts_note_expires(&n);
 	*holds = clock_real_ms() < p->until;
 	if (n.failed != 0 && p->until < n.failed + FAILED_MS)
 		p->until = n.failed + FAILED_MS;
 	mta_sts_note_clear(&n);
+	policy_used(ps, p);
 	return 0;
 }
 
@@ -117,7 +143,7 @@ policy_add(struct policies *ps, struct slice key)
 	p->key = slice_dup(key);
 	p->note = mem_strdup("");
 	htab_put(ps->by_key, slice_cstr(p->key), p);
-	TAILQ_INSERT_TAIL(&ps->all, p, link);
+	policy_used(ps, p);
 	return p;
 }
 
@@ -146,7 +172,25 @@ policy_take(struct queue *q, const char *domain, const char *note)
 		policy_free(ps, p);
 	while (htab_count(ps->by_key) > POLICIES_MAX ||
 	    ps->octets > OCTETS_MAX) {
-		p = TAILQ_FIRST(&ps->all);
+		p = TAILQ_FIRST(&ps->failed);
+		if (p == NULL)
+			p = TAILQ_FIRST(&ps->fetched);
+		policy_store(q, p, false);
+		policy_free(ps, p);
+	}
+}
+
+static void
+list_prune(struct queue *q, struct policy_list *list)
+{
+	struct policies *ps = q->policies;
+	struct policy *p, *next;
+	uint64_t now = clock_real_ms();
+
+	for (p = TAILQ_FIRST(list); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, link);
+		if (p->until > now)
+			continue;
 		policy_store(q, p, false);
 		policy_free(ps, p);
 	}
@@ -155,17 +199,8 @@ policy_take(struct queue *q, const char *domain, const char *note)
 void
 policies_prune(struct queue *q)
 {
-	struct policies *ps = q->policies;
-	struct policy *p, *next;
-	uint64_t now = clock_real_ms();
-
-	for (p = TAILQ_FIRST(&ps->all); p != NULL; p = next) {
-		next = TAILQ_NEXT(p, link);
-		if (p->until > now)
-			continue;
-		policy_store(q, p, false);
-		policy_free(ps, p);
-	}
+	list_prune(q, &q->policies->fetched);
+	list_prune(q, &q->policies->failed);
 }
 
 /* ---- life ---- */
@@ -196,7 +231,8 @@ policies_new(struct queue *q)
 	struct policies *ps = mem_zalloc(sizeof(*ps));
 
 	ps->by_key = htab_new();
-	TAILQ_INIT(&ps->all);
+	TAILQ_INIT(&ps->fetched);
+	TAILQ_INIT(&ps->failed);
 	q->policies = ps;
 }
 
@@ -205,8 +241,10 @@ policies_free(struct queue *q)
 {
 	struct policies *ps = q->policies;
 
-	while (!TAILQ_EMPTY(&ps->all))
-		policy_free(ps, TAILQ_FIRST(&ps->all));
+	while (!TAILQ_EMPTY(&ps->fetched))
+		policy_free(ps, TAILQ_FIRST(&ps->fetched));
+	while (!TAILQ_EMPTY(&ps->failed))
+		policy_free(ps, TAILQ_FIRST(&ps->failed));
 	htab_free(&ps->by_key);
 	free(ps);
 	q->policies = NULL;

@@ -112,18 +112,60 @@ what_does_not_hold_any_more_is_forgotten(void **state)
 	rig_free(&r);
 }
 
+/* Two may ask at the same time, for two transports: what one of them could not
+ * fetch does not undo what the other one has. */
+static void
+what_was_fetched_later_counts(void **state)
+{
+	struct rig *r = rig_new("retry 10s\n");
+	char *good = note(1000, 86400), *before = note(5000, 86400), *failed;
+
+	(void)state;
+	failed = mem_printf("policy - 0\nfailed 1 %llu\n",
+	    (unsigned long long)clock_real_ms());
+	policy_take(r->queue, "x.test", good);
+	policy_take(r->queue, "x.test", failed);
+	assert_string_equal(policy_note(r->queue, "x.test"), good);
+	policy_take(r->queue, "x.test", before);
+	assert_string_equal(policy_note(r->queue, "x.test"), good);
+	rig_stop(r);
+	rig_start(r);
+	assert_string_equal(policy_note(r->queue, "x.test"), good);
+	free(failed);
+	free(before);
+	free(good);
+	rig_free(&r);
+}
+
+/* A time that is yet to come was that of a clock which has been corrected. */
+static void
+a_note_from_the_future_is_replaced(void **state)
+{
+	struct rig *r = rig_new("retry 10s\n");
+	char *future = note((uint64_t)-3600000, 86400), *good = note(0, 60);
+
+	(void)state;
+	policy_take(r->queue, "x.test", future);
+	policy_take(r->queue, "x.test", good);
+	assert_string_equal(policy_note(r->queue, "x.test"), good);
+	free(future);
+	free(good);
+	rig_free(&r);
+}
+
 static void
 a_note_that_was_replaced_leaves_the_disk(void **state)
 {
 	struct rig *r = rig_new("retry 10s\n");
-	char *good = note(0, 86400);
+	char *good = note(1000, 86400), *over = note(0, 0);
 
 	(void)state;
 	policy_take(r->queue, "x.test", good);
-	policy_take(r->queue, "x.test", "policy - 0\nfailed 1 1\n");
+	policy_take(r->queue, "x.test", over);
 	rig_stop(r);
 	rig_start(r);
 	assert_null(policy_note(r->queue, "x.test"));
+	free(over);
 	free(good);
 	rig_free(&r);
 }
@@ -178,6 +220,31 @@ there_are_only_so_many(void **state)
 	rig_free(&r);
 }
 
+/* What says only that there is no policy makes no room for itself by those
+ * that hold, whoever has written to however many domains. */
+static void
+policies_that_hold_stay_longest(void **state)
+{
+	struct rig *r = rig_new("retry 10s\n");
+	char *good = note(1000, 86400), *failed, domain[32];
+	unsigned i;
+
+	(void)state;
+	failed = mem_printf("policy - 0\nfailed 1 %llu\n",
+	    (unsigned long long)clock_real_ms());
+	policy_take(r->queue, "good.test", good);
+	for (i = 0; i < 10001; i++) {
+		snprintf(domain, sizeof(domain), "d%u.test", i);
+		policy_take(r->queue, domain, failed);
+	}
+	assert_non_null(policy_note(r->queue, "good.test"));
+	assert_null(policy_note(r->queue, "d0.test"));
+	assert_non_null(policy_note(r->queue, "d10000.test"));
+	free(failed);
+	free(good);
+	rig_free(&r);
+}
+
 /* Before mail waits the policy is looked up anew. */
 static void
 a_server_that_is_not_good_enough_is_asked_about_anew(void **state)
@@ -221,9 +288,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_note_comes_with_the_next_question),
 		cmocka_unit_test(what_does_not_hold_any_more_is_forgotten),
+		cmocka_unit_test(what_was_fetched_later_counts),
+		cmocka_unit_test(a_note_from_the_future_is_replaced),
 		cmocka_unit_test(a_note_that_was_replaced_leaves_the_disk),
 		cmocka_unit_test(a_damaged_note_on_the_disk),
 		cmocka_unit_test(there_are_only_so_many),
+		cmocka_unit_test(policies_that_hold_stay_longest),
 		cmocka_unit_test(
 		    a_server_that_is_not_good_enough_is_asked_about_anew),
 		cmocka_unit_test(without_a_policy_it_is_not),
