@@ -390,7 +390,10 @@ void policies_free(struct queue *q);
 void policies_prune(struct queue *q);
 /* The note of a domain (normal form), until the next call; NULL: none. */
 const char *policy_note(struct queue *q, const char *domain);
-void policy_take(struct queue *q, const char *domain, const char *note);
+/* When its policy was fetched, wall ms; 0: none is known. */
+uint64_t policy_fetched(struct queue *q, const char *domain);
+/* false: it is damaged, or a later one is known. */
+bool policy_take(struct queue *q, const char *domain, const char *note);
 /* Its next hops have to be what a policy demands. */
 static inline bool
 policy_binds(const struct lane *l)

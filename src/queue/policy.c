@@ -155,18 +155,27 @@ policy_note(struct queue *q, const char *domain)
 	return p != NULL ? p->note : NULL;
 }
 
-void
+uint64_t
+policy_fetched(struct queue *q, const char *domain)
+{
+	struct policy *p = policy_find(q->policies, domain);
+
+	return p != NULL ? p->fetched : 0;
+}
+
+bool
 policy_take(struct queue *q, const char *domain, const char *note)
 {
 	struct policies *ps = q->policies;
 	struct policy *p = policy_find(ps, domain);
 	char *key = mem_printf(NOTE "%s", domain);
-	bool holds;
+	bool holds, taken;
 
 	if (p == NULL)
 		p = policy_add(ps, slice_cstr(key));
 	free(key);
-	if (policy_set(ps, p, slice_cstr(note), &holds) == 0)
+	taken = policy_set(ps, p, slice_cstr(note), &holds) == 0;
+	if (taken)
 		policy_store(q, p, holds);
 	else if (p->note[0] == '\0')
 		policy_free(ps, p);
@@ -178,6 +187,7 @@ policy_take(struct queue *q, const char *domain, const char *note)
 		policy_store(q, p, false);
 		policy_free(ps, p);
 	}
+	return taken;
 }
 
 static void

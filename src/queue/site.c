@@ -225,6 +225,35 @@ site_no_answer(struct site *e)
 	site_answered(e);
 }
 
+/* A policy of the domain is known by now that the other answers, and those to
+ * questions that are on their way, know nothing of. */
+static void
+site_outdate(const struct site *e)
+{
+	struct site *other;
+
+	TAILQ_FOREACH(other, &e->sites->all, link) {
+		if (other == e || strcmp(other->domain, e->domain) != 0)
+			continue;
+		other->known = false;
+		other->outdated = other->peer != NULL;
+	}
+}
+
+/* false: the answer was made without a policy that is known by now. */
+static bool
+site_policy_taken(struct site *e, const char *note)
+{
+	struct queue *q = e->sites->q;
+	uint64_t known = policy_fetched(q, e->domain);
+
+	if (note == NULL || !policy_take(q, e->domain, note))
+		return !e->outdated;
+	if (policy_fetched(q, e->domain) > known)
+		site_outdate(e);
+	return true;
+}
+
 static void
 site_reply(void *arg, struct port_message *pm)
 {
@@ -240,9 +269,12 @@ site_reply(void *arg, struct port_message *pm)
 		return;
 	}
 	(void)FAULT("queue.site.answered");
+	if (!site_policy_taken(e, answer.policy)) {
+		msg_site_clear(&answer);
+		site_no_answer(e);
+		return;
+	}
 	e->tries = 0;
-	if (answer.policy != NULL)
-		policy_take(e->sites->q, e->domain, answer.policy);
 	free(answer.policy);
 	answer.policy = NULL;
 	site_take(e, &answer);
@@ -273,7 +305,7 @@ site_ask(struct site *e)
 
 	if (p == NULL)
 		return;			/* when one comes */
-	e->wanted = false;
+	e->wanted = e->outdated = false;
 	e->tries++;
 	e->peer = p;
 	p->refs++;

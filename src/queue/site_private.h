@@ -21,6 +21,7 @@ struct site {
 	struct lane *lane;		/* where it is SITE_FOUND */
 
 	bool wanted;			/* to be asked */
+	bool outdated;			/* a policy has come since the question */
 	unsigned tries;
 	struct peer *peer;		/* was asked, and this ref */
 	uint64_t ref;

@@ -269,6 +269,35 @@ a_server_that_is_not_good_enough_is_asked_about_anew(void **state)
 	rig_free(&r);
 }
 
+/* So the answer to a question from before that is none. */
+static void
+who_asked_before_a_policy_was_known_asks_again(void **state)
+{
+	struct rig *r = rig_new("transport t { direct }\ntransport u { direct }\n"
+	    "route to u@to.test via u\nroute via t\nretry 1h\n");
+	char *text = note(0, 86400);
+	struct rig_question *first, *second;
+	struct rig_job *j;
+
+	(void)state;
+	first = asked(r, "t@to.test");
+	second = asked(r, "u@to.test");
+	assert_null(second->q.policy);
+	answer(first, "a.mx=mta-sts", text);
+	rig_answer(rig_job(r), 250, "250 2.0.0 ok");
+	answer(second, "a.mx", NULL);
+	second = rig_hop(r);
+	assert_string_equal(second->q.transport, "u");
+	assert_string_equal(second->q.policy, text);
+	answer(second, "a.mx=mta-sts", NULL);
+	j = rig_job(r);
+	assert_string_equal(j->job.site, "a.mx=mta-sts");
+	rig_answer(j, 250, "250 2.0.0 ok");
+	rig_until(r, rig_messages(r) == 0);
+	free(text);
+	rig_free(&r);
+}
+
 static void
 without_a_policy_it_is_not(void **state)
 {
@@ -296,6 +325,8 @@ main(void)
 		cmocka_unit_test(policies_that_hold_stay_longest),
 		cmocka_unit_test(
 		    a_server_that_is_not_good_enough_is_asked_about_anew),
+		cmocka_unit_test(
+		    who_asked_before_a_policy_was_known_asks_again),
 		cmocka_unit_test(without_a_policy_it_is_not),
 	};
 
