@@ -9,7 +9,7 @@ import pytest
 
 from harness.ca import CA
 from harness.client import message, send
-from harness.daemon import until
+from harness.daemon import BUILD, until
 from harness.policies import Policies
 from harness.socks import Proxy
 from test_dane import spki
@@ -322,6 +322,43 @@ def test_a_web_server_that_is_slow_holds_up_its_own_domain_and_not_for_long(worl
     assert not world.up.to("u@x.test")
     assert until(lambda: world.up.to("u@x.test"), 40)
     assert "in time" in world.d.events("mta-sts", domain="x.test")[0]["why"]
+
+
+def rss(pid):
+    """KiB."""
+    return next(int(line.split()[1]) for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS:"))
+
+
+def test_policies_of_many_domains_at_once_cost_no_copies_of_the_authorities(world, tmp_path):
+    many = [f"d{i}.test" for i in range(150)]
+    world.serve()
+    certificate = world.ca.server(*("mta-sts." + domain for domain in many), file="many")
+    for domain in many:
+        world.domain(domain)
+        world.publish("enforce", domain=domain, context=certificate)
+        world.web.pages["mta-sts." + domain]["slow"] = 3
+    file = world.ca.file
+    bundle = tmp_path / "bundle"
+    bundle.write_text(open(file).read() + "# as long as the usual ones\n" * 8000)
+    bundle.chmod(0o644)
+    tmp_path.chmod(0o755)
+    world.ca.file = bundle
+    try:
+        world.start()
+    finally:
+        world.ca.file = file
+    pid, = world.d.role("delivery")
+    before = rss(pid)
+    for domain in many:
+        world.send("u@" + domain)
+    peak = 0
+
+    def looked_up():
+        nonlocal peak
+        peak = max(peak, rss(pid))
+        return len(world.d.events("mta-sts")) >= len(many)
+    assert until(looked_up, 40)
+    assert "sanitize" in (BUILD / "config.flags").read_text() or peak - before < 20000, (before, peak)
 
 
 @pytest.mark.parametrize("what", ["name", "authority"])

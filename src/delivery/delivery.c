@@ -245,8 +245,7 @@ next_hop(struct delivery *d, const struct port_message *m, struct err *e)
 	const struct conf_transport *t;
 	struct next_hop_options o = {
 		.mx = { .loop = d->loop, .conf = d->conf },
-		.http = d->env.http,
-		.ca = d->env.ca
+		.http = d->env.http
 	};
 	struct msg_next_hop q;
 	const char *domain;
@@ -443,6 +442,7 @@ on_view(void *arg, struct slice view, struct err *e)
 	d->env.forecast = forecast_new(d->loop, d->resolver);
 	d->env.hostname = d->conf->hostname;
 	d->env.ca = slice_cstr(d->conf->tls_ca);
+	http_client_trust(d->env.http, d->env.ca);
 	d->env.emptied = emptied;
 	d->env.sessions_max = descriptors();
 	d->env.arg = d;

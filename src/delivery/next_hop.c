@@ -153,7 +153,6 @@ next_hop_start(const struct next_hop_options *o, next_hop_cb *cb, void *arg)
 		.loop = o->mx.loop,
 		.resolver = o->mx.resolver,
 		.http = o->http,
-		.ca = o->ca,
 		.domain = o->mx.domain,
 		.note = o->note
 	};

@@ -12,7 +12,6 @@ struct next_hop_options {
 	struct mx_options mx;
 	const struct conf_transport *transport;
 	struct http_client *http;
-	struct slice ca;		/* PEM, for the web server of a policy */
 	const char *note;		/* of the policy; NULL: none; read
 					 * during the call only */
 };

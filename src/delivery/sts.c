@@ -237,7 +237,7 @@ on_record(void *arg, const struct resolve_answer *a)
 		    "without a policy", a->why.text);
 	if (wants_fetch(s))
 		s->fetch = policy_fetch_start(s->o.loop, s->o.http,
-		    s->o.domain, s->o.ca, ALL_MS, on_policy, s);
+		    s->o.domain, ALL_MS, on_policy, s);
 	else
 		finish(s);
 }

@@ -16,7 +16,6 @@ struct sts_options {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct http_client *http;
-	struct slice ca;		/* PEM, for the web server */
 	const char *domain;		/* in normal form; copied */
 	const char *note;		/* struct mta_sts_note, as text; NULL: none;
 					 * read during the call only */

@@ -199,7 +199,6 @@ trial_look_up(struct trial *t, const struct conf *conf, const char *domain)
 		},
 		.transport = t->t,
 		.http = t->env->http,
-		.ca = t->env->ca,
 		.note = t->m.policy
 	};
 	char normal[MAIL_DOMAIN_MAX + 1];

@@ -1,7 +1,7 @@
 /*
  * HTTPS requests by libcurl (7.88; curl_multi_socket_action(3)) on our loop.
- * Run by auth, delivery and relayctl.  Whatever goes wrong ends in the callback, with a text that
- * holds neither what was sent nor what came.
+ * Run by auth, delivery and relayctl.  Whatever goes wrong ends in the
+ * callback, with a text that holds neither what was sent nor what came.
  */
 #include "io/http_client.h"
 
@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "io/sockaddr.h"
+#include "io/tls_context.h"
 
 #define ADDRESSES_MAX 6u
 #define HOST_CALLS_MAX 16u		/* the others wait within their time */
@@ -29,6 +30,8 @@ struct http_socket {
 struct http_client {
 	struct loop *loop;
 	struct resolver *resolver;
+	struct slice ca;		/* of http_client_trust(), */
+	struct tls_anchors *anchors;	/* parsed; NULL: not yet */
 	CURLM *multi;
 	struct loop_alarm alarm;
 	struct loop_task look;
@@ -335,8 +338,36 @@ set_options(struct http_call *h)
 	}
 }
 
-static void
-set_ca(struct http_call *h, struct slice ca)
+static CURLcode
+lend_anchors(CURL *easy, void *ssl, void *arg)
+{
+	(void)easy;
+	tls_anchors_lend(arg, ssl);
+	return CURLE_OK;
+}
+
+/* As PEM libcurl would keep a copy of all certificates for each call, and
+ * parse them for each. */
+static int
+set_trust(struct http_call *h, struct err *e)
+{
+	struct http_client *c = h->client;
+
+	if (c->ca.n == 0)
+		return 0;
+	if (c->anchors == NULL)
+		c->anchors = tls_anchors_new(c->ca, e);
+	if (c->anchors == NULL)
+		return -1;
+	/* It would remember them for calls that trust nobody. */
+	curl_easy_setopt(h->easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	curl_easy_setopt(h->easy, CURLOPT_SSL_CTX_FUNCTION, lend_anchors);
+	curl_easy_setopt(h->easy, CURLOPT_SSL_CTX_DATA, c->anchors);
+	return 0;
+}
+
+static int
+set_ca(struct http_call *h, struct slice ca, struct err *e)
 {
 	struct curl_blob blob = { .data = (void *)(uintptr_t)ca.p,
 	    .len = ca.n, .flags = CURL_BLOB_COPY };
@@ -345,9 +376,11 @@ set_ca(struct http_call *h, struct slice ca)
 	curl_easy_setopt(h->easy, CURLOPT_CAINFO, NULL);
 	curl_easy_setopt(h->easy, CURLOPT_PROXY_CAINFO, NULL);
 	if (ca.n == 0)
-		return;
+		return set_trust(h, e);
 	curl_easy_setopt(h->easy, CURLOPT_CAINFO_BLOB, &blob);
-	curl_easy_setopt(h->easy, CURLOPT_PROXY_CAINFO_BLOB, &blob);
+	if (h->proxy != NULL)
+		curl_easy_setopt(h->easy, CURLOPT_PROXY_CAINFO_BLOB, &blob);
+	return 0;
 }
 
 static void
@@ -483,6 +516,7 @@ http_start(struct http_client *c, const struct http_request *r, http_cb *cb,
     void *arg)
 {
 	struct http_call *h = mem_zalloc(sizeof(*h));
+	struct err e = { 0, "" };
 
 	h->client = c;
 	h->cb = cb;
@@ -502,8 +536,9 @@ http_start(struct http_client *c, const struct http_request *r, http_cb *cb,
 		return h;
 	}
 	set_options(h);
-	set_ca(h, r->ca);
-	if (!find_names(h))
+	if (set_ca(h, r->ca, &e) < 0)
+		fail_later(h, HTTP_UNTRUSTED, e.text);
+	else if (!find_names(h))
 		fail_later(h, HTTP_BROKEN, "the URL is not one of https, or "
 		    "its proxy's is none");
 	else
@@ -527,6 +562,13 @@ void
 http_client_resolver(struct http_client *c, struct resolver *r)
 {
 	c->resolver = r;
+}
+
+void
+http_client_trust(struct http_client *c, struct slice ca)
+{
+	tls_anchors_free(&c->anchors);
+	c->ca = ca;
 }
 
 struct http_client *
@@ -570,6 +612,7 @@ http_client_free(struct http_client **cp)
 	curl_multi_cleanup(c->multi);
 	loop_alarm_cancel(&c->alarm);
 	loop_task_cancel(c->loop, &c->look);
+	tls_anchors_free(&c->anchors);
 	curl_global_cleanup();
 	free(c);
 }

@@ -30,12 +30,17 @@ void http_client_free(struct http_client **c);
 /* Who resolves; borrowed.  Must be set before the first call. */
 void http_client_resolver(struct http_client *c, struct resolver *r);
 
+/* Who vouches for the servers of requests that name nobody; PEM, borrowed.  It
+ * is parsed once, by the first of them. */
+void http_client_trust(struct http_client *c, struct slice ca);
+
 /* Everything is copied. */
 struct http_request {
 	const char *url;
 	bool post;
 	struct slice body;		/* a form; wiped after use */
-	struct slice ca;		/* PEM; empty: nobody is trusted */
+	struct slice ca;		/* PEM; empty: http_client_trust(), or
+					 * nobody is trusted */
 	const char *proxy;		/* URL, or NULL */
 	const char *accept;		/* media type; NULL: JSON */
 };

@@ -119,12 +119,11 @@ url_of(const char *domain)
 
 struct policy_fetch *
 policy_fetch_start(struct loop *l, struct http_client *c, const char *domain,
-    struct slice ca, uint64_t ms, policy_fetch_cb *cb, void *arg)
+    uint64_t ms, policy_fetch_cb *cb, void *arg)
 {
 	struct policy_fetch *f = mem_zalloc(sizeof(*f));
 	char *url = url_of(domain);
-	struct http_request r = { .url = url, .ca = ca,
-	    .accept = "text/plain" };
+	struct http_request r = { .url = url, .accept = "text/plain" };
 
 	f->loop = l;
 	f->cb = cb;

@@ -25,11 +25,10 @@ struct policy_answer {			/* valid during the callback */
 
 typedef void policy_fetch_cb(void *arg, const struct policy_answer *a);
 
-/* domain: in normal form.  ca: PEM, who may vouch for the web server; copied.
- * cb is called once, later, within ms; the fetch is gone then. */
+/* domain: in normal form.  Who may vouch for the web server is the client's
+ * to know (http_client_trust()).  cb is called once, later, within ms; the fetch is gone then. */
 struct policy_fetch *policy_fetch_start(struct loop *l, struct http_client *c,
-    const char *domain, struct slice ca, uint64_t ms, policy_fetch_cb *cb,
-    void *arg);
+    const char *domain, uint64_t ms, policy_fetch_cb *cb, void *arg);
 /* No callback comes any more; *f may be NULL. */
 void policy_fetch_cancel(struct policy_fetch **f);
 

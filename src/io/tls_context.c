@@ -312,6 +312,12 @@ tls_anchors_free(struct tls_anchors **ap)
 	free(a);
 }
 
+void
+tls_anchors_lend(struct tls_anchors *a, struct ssl_ctx_st *ssl)
+{
+	SSL_CTX_set1_cert_store(ssl, a->store);
+}
+
 /* ---- contexts ---- */
 
 struct tls_context *

@@ -36,6 +36,8 @@ void tls_start(void);
 struct tls_anchors *tls_anchors_new(struct slice pem, struct err *e);
 struct tls_anchors *tls_anchors_ref(struct tls_anchors *a);
 void tls_anchors_free(struct tls_anchors **a);
+/* A context of another library's trusts these and nobody else. */
+void tls_anchors_lend(struct tls_anchors *a, struct ssl_ctx_st *ssl);
 
 enum tls_client_cert {
 	TLS_CLIENT_CERT_NONE,		/* not asked for */

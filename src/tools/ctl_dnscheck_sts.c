@@ -24,6 +24,7 @@
 
 struct dnscheck_policy {
 	struct http_client *http;
+	struct strbuf ca;		/* PEM */
 	struct policy_fetch *fetch;
 	enum policy_result result;
 	struct strbuf text;		/* the policy, or why there is none */
@@ -83,7 +84,6 @@ struct dnscheck_policy *
 dnscheck_policy_start(struct dnscheck *d)
 {
 	struct dnscheck_policy *p;
-	struct strbuf ca = STRBUF_INIT;
 	struct err e = { 0, "" };
 
 	if (!has_record(d))
@@ -95,11 +95,11 @@ dnscheck_policy_start(struct dnscheck *d)
 		strbuf_puts(&p->text, e.text);
 		return p;
 	}
-	read_anchors(d->ctl, &ca);
+	read_anchors(d->ctl, &p->ca);
 	http_client_resolver(p->http, ctl_dns_resolver(d->dns));
+	http_client_trust(p->http, strbuf_slice(&p->ca));
 	p->fetch = policy_fetch_start(ctl_dns_loop(d->dns), p->http,
-	    d->domain, strbuf_slice(&ca), FETCH_MS, on_policy, p);
-	strbuf_free(&ca);
+	    d->domain, FETCH_MS, on_policy, p);
 	return p;
 }
 
@@ -196,6 +196,7 @@ dnscheck_mta_sts(struct dnscheck *d, struct dnscheck_policy **pp)
 	if (p != NULL) {
 		http_client_free(&p->http);
 		strbuf_free(&p->text);
+		strbuf_free(&p->ca);
 		free(p);
 	}
 }
