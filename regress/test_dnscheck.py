@@ -216,6 +216,9 @@ def test_a_policy_that_cannot_be_fetched(names, check, ca, web):
     assert "certificate is not good" in sts(check, ca, web)[1][1]
     web.publish("good.test", "enforce", "mx.good.test", context=ca.server("mta-sts.good.test"))
     assert "certificate is not good" in sts(check, ca, web, "")[1][1]
+    bad = ca.dir / "bad.pem"
+    bad.write_text("no certificate\n")
+    assert "holds no PEM certificate" in sts(check, ca, web, f"tls-ca {bad}\n")[1][1]
     web.pages["mta-sts.good.test"]["slow"] = 60
     began = time.monotonic()
     assert "cannot be fetched from here: no answer in time" in sts(check, ca, web)[1][1]

@@ -112,14 +112,15 @@ pool_new(struct pool_env *env, const struct conf_transport *t)
 }
 
 /* The transport's context for what a policy demands, made for its first site
- * with such a one: it costs all certificates of the authorities. */
+ * with such a one: it costs all certificates of the authorities.  Of marks
+ * that differ the strictest counts. */
 static void
 use_policy(struct pool *p, struct pool *transport, enum site_mark mark)
 {
 	struct tls_context **c = site_mark_enforced(mark) ?
 	    &transport->enforced : &transport->tested;
 
-	if (mark == SITE_MARK_NONE || p->policy != NULL)
+	if (mark == SITE_MARK_NONE)
 		return;
 	if (*c == NULL)
 		*c = tls_policy_new(p->t, site_mark_enforced(mark) ?
@@ -136,7 +137,7 @@ pool_new_site(struct pool *transport, const char *site)
 	struct pool *p = pool_make(transport->env, t);
 	unsigned group, port = t->kind == TRANSPORT_DIRECT ? t->direct_port :
 	    t->hosts[0].port;
-	enum site_mark mark;
+	enum site_mark mark, strictest = SITE_MARK_NONE;
 	char *name;
 	size_t i;
 
@@ -145,9 +146,11 @@ pool_new_site(struct pool *transport, const char *site)
 	for (i = 0; i < JOB_HOSTS_MAX &&
 	    (name = site_name_host(site, i, &group, &mark)) != NULL; i++) {
 		add_host(p, name, port, group)->mark = mark;
-		use_policy(p, transport, mark);
+		if (mark != SITE_MARK_NONE && !site_mark_enforced(strictest))
+			strictest = mark;
 		free(name);
 	}
+	use_policy(p, transport, strictest);
 	if (transport->tls != NULL)
 		p->tls = tls_context_ref(transport->tls);
 	p->tls_err = transport->tls_err;

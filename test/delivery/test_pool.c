@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/crc.h"
 #include "delivery/job.h"
-#include "delivery/pool.h"
+#include "delivery/pool_private.h"
 #include "delivery/sink.h"
 
 struct world {
@@ -490,6 +490,29 @@ a_host_of_two_sites_has_one_limit(void **state)
 	pool_free(&base);
 }
 
+/* Marks of different kinds, as a queue of another version may bring them. */
+static void
+the_strictest_mark_is_what_the_pool_verifies(void **state)
+{
+	static const char *const sites[] = {
+		"a.test=mta-sts-testing;b.test=mta-sts",
+		"b.test=mta-sts;a.test=mta-sts-testing",
+		"a.test=mta-sts-testing-unlisted,b.test=mta-sts-of-2040",
+	};
+	struct world *w = *state;
+	struct pool *base;
+	size_t i;
+
+	w->t.tls = TLS_OPPORTUNISTIC;
+	for (i = 0; i < sizeof(sites) / sizeof(sites[0]); i++) {
+		make_site(w, &base, sites[i]);
+		assert_non_null(base->enforced);
+		assert_ptr_equal(w->pool->policy, base->enforced);
+		pool_free(&w->pool);
+		pool_free(&base);
+	}
+}
+
 /* ---- TLS ---- */
 
 static void
@@ -861,6 +884,7 @@ main(void)
 		T(what_was_put_off_is_tried_at_the_next_exchanger),
 		T(and_the_answer_stands_where_there_is_none),
 		T(a_host_of_two_sites_has_one_limit),
+		T(the_strictest_mark_is_what_the_pool_verifies),
 		T(no_tls_by_chance_is_plain),
 		T(no_tls_where_it_must_be),
 		T(a_certificate_of_no_use),
