@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "io/http_url.h"
 #include "io/sockaddr.h"
 #include "io/tls_context.h"
 
@@ -36,12 +37,6 @@ struct http_client {
 	struct loop_alarm alarm;
 	struct loop_task look;
 	TAILQ_HEAD(http_calls, http_call) calls;
-};
-
-/* A name that has to be looked up before the request can begin. */
-struct http_name {
-	char *host;			/* NULL: nothing to look up */
-	unsigned port;
 };
 
 struct http_call {
@@ -439,70 +434,15 @@ resolve_next(struct http_call *h)
 }
 
 static bool
-is_literal(const char *host)
-{
-	struct sockaddr_storage sa;
-
-	return host[0] == '[' || sockaddr_from_ip(slice_cstr(host), 0, &sa);
-}
-
-/* libcurl tells one that it does not know in full, with its password. */
-static bool
-is_proxy_scheme(const char *scheme)
-{
-	static const char *const known[] = { "http", "https", "socks4",
-	    "socks4a", "socks5", "socks5h" };
-	size_t i;
-
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(scheme, known[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Host and port of a URL; false: it is none, or not of this scheme. */
-static bool
-name_of(const char *url, bool proxy, struct http_name *name, bool *remote)
-{
-	char *host = NULL, *port = NULL, *scheme = NULL;
-	CURLU *u = curl_url();
-	bool good = false;
-
-	if (u == NULL || curl_url_set(u, CURLUPART_URL, url, proxy ?
-	    CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME : 0) != CURLUE_OK ||
-	    curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-		goto out;
-	if (proxy ? !is_proxy_scheme(scheme) : strcmp(scheme, "https") != 0)
-		goto out;
-	if (curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) !=
-	    CURLUE_OK)
-		port = NULL;
-	name->port = port != NULL ? (unsigned)strtoul(port, NULL, 10) :
-	    1080;
-	name->host = is_literal(host) ? NULL : mem_strdup(host);
-	/* Such a proxy is told an address, not a name. */
-	*remote = strcmp(scheme, "socks5") != 0 &&
-	    strcmp(scheme, "socks4") != 0;
-	good = true;
-out:
-	curl_free(host);
-	curl_free(port);
-	curl_free(scheme);
-	curl_url_cleanup(u);
-	return good;
-}
-
-static bool
 find_names(struct http_call *h)
 {
 	bool remote = false, none;
 
-	if (!name_of(h->url, false, &h->names[0], &none))
+	if (!http_url_name(h->url, false, &h->names[0], &none))
 		return false;
 	if (h->proxy == NULL)
 		return true;
-	if (!name_of(h->proxy, true, &h->names[1], &remote))
+	if (!http_url_name(h->proxy, true, &h->names[1], &remote))
 		return false;
 	if (remote) {
 		free(h->names[0].host);
