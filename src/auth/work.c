@@ -195,10 +195,11 @@ enqueue(struct work_pool *p, struct work *w)
 {
 	struct turn *t;
 
-	if (p->stop || p->n_waiting >= WORK_WAITING_MAX)
+	if (p->stop || p->n_waiting >= WORK_WAITING_MAX + WORK_WAITING_FIRST)
 		return false;
 	t = turn_of(p, w->who != NULL ? w->who : "");
-	if (w->who != NULL && t->n >= WORK_WAITING_ONE)
+	if (t->n > 0 && (p->n_waiting >= WORK_WAITING_MAX ||
+	    (w->who != NULL && t->n >= WORK_WAITING_ONE)))
 		return false;
 	TAILQ_INSERT_TAIL(&t->works, w, link);
 	t->n++;

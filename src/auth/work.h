@@ -13,6 +13,9 @@
 #define WORK_THREADS 2
 #define WORK_WAITING_MAX 1000
 #define WORK_WAITING_ONE 100		/* of these, anybody's share */
+#define WORK_WAITING_FIRST 1000		/* more, for those who have nothing
+					 * waiting yet: ten clients cannot
+					 * keep everybody else out */
 
 struct work_pool;
 

@@ -200,6 +200,31 @@ nobody_takes_all_places(void **state)
 	assert_int_equal(other.done, 1);
 }
 
+static void
+a_newcomer_has_a_place_where_others_have_all(void **state)
+{
+	static struct item items[WORK_WAITING_MAX + 100];
+	struct item other = { 0 };
+	char who[] = "a";
+	int i;
+
+	(void)state;
+	pthread_mutex_lock(&gate);
+	for (i = 0; i < WORK_WAITING_MAX + 100; i++) {
+		who[0] = (char)('a' + i % 20);
+		items[i].work = (struct work){ .run = run_gate, .done = done,
+		    .who = who };
+		(void)work_submit(pool, &items[i].work);
+	}
+	assert_int_equal(work_submit(pool, &items[i - 1].work), -1);
+	other.work = (struct work){ .run = run_gate, .done = done,
+	    .who = "192.0.2.2" };
+	assert_int_equal(work_submit(pool, &other.work), 0);
+	pthread_mutex_unlock(&gate);
+	work_pool_free(&pool);
+	assert_int_equal(other.done, 1);
+}
+
 /* ---- passwords ---- */
 
 static int answers;
@@ -261,6 +286,7 @@ main(void)
 		T(too_much_is_not_taken_and_nothing_is_lost_at_the_end),
 		T(those_who_wait_take_turns),
 		T(nobody_takes_all_places),
+		T(a_newcomer_has_a_place_where_others_have_all),
 		T(a_password_is_checked_beside_the_loop),
 	};
 
