@@ -215,7 +215,7 @@ what_a_server_must_not_say_to_scram(void **state)
 /* ---- too much at once ---- */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-static struct work jam[WORK_WAITING_MAX + WORK_THREADS];
+static struct work jam[WORK_WAITING_MAX + WORK_WAITING_FIRST + WORK_THREADS];
 static size_t jammed;
 static _Atomic size_t at_gate;
 
@@ -245,8 +245,11 @@ too_many_logins_are_told_to_come_again(void **state)
 	(void)state;
 	pthread_mutex_lock(&gate);
 	for (i = 0; i < sizeof(jam) / sizeof(jam[0]); i++) {
+		/* the last ones have nothing waiting yet */
+		snprintf(text, sizeof(text), "client %zu", i);
 		jam[i] = (struct work){ .run = wait_for_gate,
-		    .done = one_less };
+		    .done = one_less, .who = i < WORK_WAITING_MAX +
+		    WORK_THREADS ? NULL : text };
 		jammed++;
 		assert_int_equal(work_submit(auth->work, &jam[i]), 0);
 		/* all threads are held before the rest waits */
